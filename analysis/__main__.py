@@ -1,0 +1,79 @@
+"""``python -m analysis``: reports and selections from the folder of a study."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.errors import AnalysisError
+from analysis.records import load_study
+from analysis.report import write_report
+from analysis.select import select, write_selection
+from analysis.words import count
+
+FAILED = 2
+"""Exit status where a person has something to mend."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    main_parser = argparse.ArgumentParser(
+        prog="python -m analysis",
+        description="Show what a study found. Reads the records in its folder, while it runs or after.",
+    )
+    commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    report = commands.add_parser(
+        "report",
+        help="write one self-contained HTML file",
+        description="Write the report of a study: one HTML file that works offline, with Pareto fronts, every check "
+        "against its bound, galleries and configurations.",
+    )
+    report.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` wrote")
+    report.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/report.html)")
+    chosen = commands.add_parser(
+        "select",
+        help="write the best configurations as YAML",
+        description="Write the best configurations among those within every bound, by the first searched objective, "
+        "for `python -m study starting_points=FILE`.",
+    )
+    chosen.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` wrote")
+    chosen.add_argument("--top", type=int, default=1, metavar="N", help="how many at most (default: 1)")
+    chosen.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/best.yaml)")
+    return main_parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status: 0, or 2 with a message where something has to be mended."""
+    options = parser().parse_args(arguments)
+    try:
+        return {"report": _report, "select": _select}[options.command](options)
+    except AnalysisError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename or 'file'}: {error.strerror or error}", file=sys.stderr)
+    return FAILED
+
+
+def _report(options: argparse.Namespace) -> int:
+    study = load_study(options.folder)
+    output = options.output or options.folder / "report.html"
+    for warning in write_report(study, output).warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    feasible = int(study.feasible.sum())
+    print(f"{output}: {count(len(study), 'trial')}, {feasible} feasible, {output.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _select(options: argparse.Namespace) -> int:
+    study = load_study(options.folder)
+    selection = select(study, options.top)
+    output = options.output or options.folder / "best.yaml"
+    write_selection(selection, output)
+    if len(selection.trials) < selection.asked:
+        print(f"warning: only {count(len(selection.trials), 'trial')} could be selected", file=sys.stderr)
+    print(f"{output}: trial {', '.join(map(str, selection.trials))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

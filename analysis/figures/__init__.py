@@ -1,0 +1,1 @@
+"""Draw what the compute files found: frozen values in, plotly figures out; nothing is computed here."""

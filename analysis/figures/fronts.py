@@ -1,0 +1,182 @@
+"""Draw Pareto fronts: one row of panels a group of trials, one column an objective on the x axis."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.figures.theme import BLACK, FEASIBLE, INFEASIBLE, INK, MUTED, style, symbol
+from analysis.fronts import Front
+from analysis.points import Points
+from analysis.words import axis_title, escape_plotly, plain
+
+ROW_HEIGHT = 330
+"""Height of a row of panels where there are several, in pixels."""
+
+
+def draw_fronts(fronts: tuple[Front, ...], points: Points) -> go.Figure:
+    """Draw fronts as a grid; panels with one title share a row, panels with one x objective a column.
+
+    Raises:
+        ValueError: If ``fronts`` is empty.
+    """
+    if not fronts:
+        raise ValueError("there is no front to draw; a study with one objective has none")
+    titles = list(dict.fromkeys(front.title for front in fronts))
+    columns = list(dict.fromkeys(front.x.name for front in fronts))
+    several = len(titles) > 1
+    drawn = make_subplots(
+        rows=len(titles),
+        cols=len(columns),
+        shared_xaxes="columns" if several else False,
+        shared_yaxes="all",
+        horizontal_spacing=0.06,
+        vertical_spacing=0.16 / len(titles) if several else 0.0,
+        row_titles=[f"<b>{escape_plotly(title)}</b>" for title in titles] if several else None,
+    )
+    style(drawn, 170 + ROW_HEIGHT * len(titles) if several else 500)
+    drawn.update_layout(margin={"l": 70, "r": 40, "t": 76, "b": 70})
+    shown: set[str] = set()
+    for front in fronts:
+        row, column = titles.index(front.title) + 1, columns.index(front.x.name) + 1
+        _draw_lines(drawn, front, row, column, shown)
+        _draw_reference(drawn, front, row, column, shown)
+        _draw_points(drawn, front, points, row, column, shown)
+        _draw_bounds(drawn, front, row, column)
+        _draw_note(drawn, front, row, column)
+        if row == len(titles):
+            drawn.update_xaxes(title_text=axis_title(front.x), row=row, col=column)
+        if column == 1:
+            drawn.update_yaxes(title_text=axis_title(front.y), row=row, col=column)
+    return drawn
+
+
+def _once(shown: set[str], name: str, *, rank: int) -> dict[str, object]:
+    """Return the legend entry of a trace: shown the first time, toggled together with its likes, in order of rank."""
+    first = name not in shown
+    shown.add(name)
+    return {"name": name, "legendgroup": name, "showlegend": first, "legendrank": 1000 + rank}
+
+
+def _draw_bounds(drawn: go.Figure, front: Front, row: int, column: int) -> None:
+    for bound in front.bounds:
+        drawn.add_vline(
+            x=bound.at, line={"color": INFEASIBLE, "width": 1.3, "dash": "dash"}, layer="below", row=row, col=column
+        )
+        drawn.add_annotation(
+            x=bound.at,
+            y=1.0,
+            yref="y domain",
+            text=escape_plotly(f"bound, {plain(bound.adversary)}" if bound.adversary else "bound"),
+            textangle=-90,
+            showarrow=False,
+            xanchor="left",
+            yanchor="top",
+            font={"size": 11, "color": INFEASIBLE},
+            bgcolor="rgba(255,255,255,0.7)",
+            row=row,
+            col=column,
+        )
+
+
+def _draw_lines(drawn: go.Figure, front: Front, row: int, column: int, shown: set[str]) -> None:
+    everything, within = np.ones(len(front.rows), dtype=bool), front.feasible
+    lines = (
+        ("front if nobody checked", front.unchecked, everything, {"color": MUTED, "width": 1.4, "dash": "dot"}),
+        ("feasible front", front.front, within, {"color": FEASIBLE, "width": 2.4}),
+    )
+    for name, members, among, line in lines:
+        if members.size == 0:
+            continue
+        xs, ys = front.xs[members].tolist(), front.ys[members].tolist()
+        if not front.x.maximise:  # What one can have, one can have at more leakage as well.
+            xs, ys = [*xs, float(front.xs[among].max())], [*ys, ys[-1]]
+        shape = "vh" if front.x.maximise else "hv"
+        drawn.add_trace(
+            go.Scatter(
+                x=xs,
+                y=ys,
+                mode="lines",
+                line={**line, "shape": shape},
+                hoverinfo="skip",
+                **_once(shown, name, rank=30),
+            ),
+            row=row,
+            col=column,
+        )
+
+
+def _draw_points(drawn: go.Figure, front: Front, points: Points, row: int, column: int, shown: set[str]) -> None:
+    on_front = np.zeros(len(front.rows), dtype=bool)
+    on_front[front.front] = True
+    groups = np.asarray(points.group, dtype=object)[front.rows]
+    for index, group in enumerate(points.groups):
+        for feasible in (False, True):
+            chosen = np.flatnonzero((groups == group) & (front.feasible == feasible))
+            if not chosen.size:
+                continue
+            colour = FEASIBLE if feasible else INFEASIBLE
+            rings = np.where(on_front[chosen], 2.0, 0.7 if feasible else 1.6)
+            marker = {
+                "symbol": symbol(index, feasible),
+                "color": colour,
+                "size": np.where(on_front[chosen], 13, 10),
+                "opacity": 0.9 if feasible else 0.75,
+                "line": {"width": rings, "color": [BLACK if on else colour for on in on_front[chosen]]},
+            }
+            name = f"{group}, {'feasible' if feasible else 'infeasible'}"
+            drawn.add_trace(
+                go.Scatter(
+                    x=front.xs[chosen],
+                    y=front.ys[chosen],
+                    mode="markers",
+                    marker=marker,
+                    customdata=[int(points.trial[row_number]) for row_number in front.rows[chosen]],
+                    hovertext=[points.hover[row_number] for row_number in front.rows[chosen]],
+                    hovertemplate="%{hovertext}<extra></extra>",
+                    **_once(shown, name, rank=2 * index + (not feasible)),
+                ),
+                row=row,
+                col=column,
+            )
+
+
+def _draw_reference(drawn: go.Figure, front: Front, row: int, column: int, shown: set[str]) -> None:
+    if front.reference is None:
+        return
+    name = "honest baseline (mean training face)"
+    drawn.add_trace(
+        go.Scatter(
+            x=[front.reference.x],
+            y=[front.reference.y],
+            mode="markers",
+            marker={"symbol": "star", "size": 16, "color": "#ffffff", "line": {"width": 2, "color": BLACK}},
+            hovertemplate=_reference_text(front.x.label, front.reference.x_is, front.y.label),
+            **_once(shown, name, rank=20),
+        ),
+        row=row,
+        col=column,
+    )
+
+
+def _reference_text(x: str, x_is: str, y: str) -> str:
+    return (
+        f"<b>Honest baseline</b><br>{escape_plotly(x)}, {x_is}: %{{x:.3f}}<br>"
+        f"{escape_plotly(y)} that anyone can guess: %{{y:.3f}}<extra></extra>"
+    )
+
+
+def _draw_note(drawn: go.Figure, front: Front, row: int, column: int) -> None:
+    if front.note:
+        drawn.add_annotation(
+            x=0.5,
+            y=0.02,
+            xref="x domain",
+            yref="y domain",
+            text=f"<i>{front.note}</i>",
+            showarrow=False,
+            yanchor="bottom",
+            bgcolor="rgba(255,255,255,0.85)",
+            font={"size": 12, "color": INK},
+            row=row,
+            col=column,
+        )

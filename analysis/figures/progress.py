@@ -1,0 +1,108 @@
+"""Draw the best feasible value over the trials of a study."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures.theme import BLACK, DASHES, FEASIBLE, INFEASIBLE, LINES, MUTED, figure, symbol
+from analysis.points import Points
+from analysis.progress import Progress
+from analysis.schema import Objective
+from analysis.words import axis_title
+
+
+def draw_progress(progress: Progress, points: Points, objective: Objective, guess: float | None) -> go.Figure:
+    """Draw every trial in order of completion and the running best of the feasible ones.
+
+    Args:
+        progress: What to draw.
+        points: Hover texts and groups.
+        objective: The objective on the y axis.
+        guess: What anyone can reach without the secret; drawn as a line where known.
+    """
+    drawn = figure(430)
+    steps = np.arange(1, len(progress.rows) + 1)
+    for feasible in (False, True):
+        _draw_trials(drawn, progress, points, steps, feasible)
+    drawn.add_trace(
+        go.Scatter(
+            x=steps,
+            y=progress.best,
+            mode="lines",
+            line={"color": BLACK, "width": 2.6, "shape": "hv"},
+            name="best feasible so far",
+            hovertemplate="after %{x} trials: %{y:.3f}<extra>best feasible</extra>",
+        )
+    )
+    for index, (family, best) in enumerate(progress.by_family):
+        line = {
+            "color": LINES[(index + 1) % len(LINES)],
+            "width": 1.8,
+            "dash": DASHES[index % len(DASHES)],
+            "shape": "hv",
+        }
+        if np.isfinite(best).any():
+            drawn.add_trace(
+                go.Scatter(x=steps, y=best, mode="lines", line=line, name=f"best feasible, {family}", hoverinfo="skip")
+            )
+    if guess is not None and np.isfinite(guess):
+        line = {"color": MUTED, "width": 1.6, "dash": "dot"}
+        ends = [0, len(steps) + 1]
+        drawn.add_trace(
+            go.Scatter(
+                x=ends, y=[guess, guess], mode="lines", line=line, name="what anyone can guess", hoverinfo="skip"
+            )
+        )
+    for index, (family, best) in enumerate(progress.by_family):
+        line = {
+            "color": LINES[(index + 1) % len(LINES)],
+            "width": 1.8,
+            "dash": DASHES[index % len(DASHES)],
+            "shape": "hv",
+        }
+        if np.isfinite(best).any():
+            drawn.add_trace(
+                go.Scatter(x=steps, y=best, mode="lines", line=line, name=f"best feasible, {family}", hoverinfo="skip")
+            )
+    if guess is not None and np.isfinite(guess):
+        drawn.add_hline(
+            y=guess,
+            line={"color": BLACK, "width": 1.2, "dash": "dot"},
+            annotation={
+                "text": "what anyone can guess",
+                "font": {"size": 11.5},
+                "x": 0,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "bgcolor": "rgba(255,255,255,0.8)",
+            },
+        )
+    drawn.update_xaxes(title_text="Trials finished, in order of completion [count]", rangemode="tozero")
+    drawn.update_yaxes(title_text=axis_title(objective))
+    return drawn
+
+
+def _draw_trials(drawn: go.Figure, progress: Progress, points: Points, steps: np.ndarray, feasible: bool) -> None:
+    chosen = np.flatnonzero((progress.feasible == feasible) & ~np.isnan(progress.values))
+    if not chosen.size:
+        return
+    rows = progress.rows[chosen]
+    symbols = {group: symbol(index, feasible) for index, group in enumerate(points.groups)}
+    colour = FEASIBLE if feasible else INFEASIBLE
+    drawn.add_trace(
+        go.Scatter(
+            x=steps[chosen],
+            y=progress.values[chosen],
+            mode="markers",
+            name="feasible trial" if feasible else "infeasible trial",
+            marker={
+                "symbol": [symbols[points.group[row]] for row in rows],
+                "color": colour,
+                "size": 9,
+                "opacity": 0.85 if feasible else 0.6,
+                "line": {"width": 1.2, "color": colour},
+            },
+            customdata=[int(points.trial[row]) for row in rows],
+            hovertext=[points.hover[row] for row in rows],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )

@@ -1,0 +1,82 @@
+"""What stands around the figures of the report: its head, the circumstances of the study, and the words explained."""
+
+import json
+from html import escape
+
+import numpy as np
+
+from analysis import tables
+from analysis.records import Study
+from analysis.sections import Section
+from analysis.summary import summarise
+from analysis.words import METRICS, count, number
+
+RULES = {
+    "Feasible": "All margins at or below zero, by the estimates that the search works with; a check without a result "
+    "counts as violated.",
+    "Margin": "(estimate \u2212 bound) / scale of the check, clipped to \u00b13, signed so that zero and less is "
+    "feasible.",
+    "Verdict": "The judgement by 95 % interval on test images: pass, violation, or too little data, which is neither.",
+    "Honest baseline": "The same sanitiser, honestly trained, with nothing hidden; bounds may refer to it, adversary "
+    "by adversary.",
+    "Feasible front": "Feasible trials that no other feasible trial dominates: none is at least as good in every "
+    "objective and better in one.",
+    "Control": "Material whose right answer is known; an adversary that gets it wrong has no vote.",
+}
+
+
+def head(study: Study) -> str:
+    """Return the head of the page: what was found, in words and in a few figures."""
+    summary = summarise(study)
+    tiles = "".join(
+        f'<div class="tile"><span>{escape(tile.label)}</span><strong>{escape(tile.value)}</strong>'
+        f"<small>{escape(tile.note)}</small></div>"
+        for tile in summary.tiles
+    )
+    alerts = "".join(
+        f'<div class="alert" role="note"><strong>{escape(item.title)}</strong> {escape(item.text)}</div>'
+        for item in summary.alerts
+    )
+    details = "".join(f"<li>{escape(text)}</li>" for text in summary.details)
+    return (
+        f'<p class="kicker">What the privacy checks noticed</p><h1>{escape(study.schema.study)}</h1>'
+        f'<p class="lead">{escape(summary.lead)}</p><div class="tiles">{tiles}</div>{alerts}'
+        f'<ul class="details">{details}</ul>'
+    )
+
+
+def setting(study: Study) -> Section:
+    """Show how the trials ended, and under which configuration and environment they ran."""
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(str(name))}</th><td>{escape(_value(value))}</td></tr>"
+        for name, value in study.environment.items()
+    )
+    environment = f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>' if rows else "<p>Not recorded.</p>"
+    config = f"<pre>{escape(study.config)}</pre>" if study.config else "<p>Not recorded.</p>"
+    html = (
+        f"{_times(study)}{tables.outcomes_table(study)}"
+        f"<details open><summary>Environment</summary>{environment}</details>"
+        f"<details><summary>Configuration of the study (config.yaml)</summary>{config}</details>"
+    )
+    return Section("setting", "Setting", "Outcomes, environment, configuration", html)
+
+
+def _times(study: Study) -> str:
+    known = study.seconds[np.isfinite(study.seconds)]
+    if not known.size:
+        return ""
+    hours, median = number(float(known.sum()) / 3600), number(float(np.median(known)))
+    return (
+        f"<p>{count(len(study), 'trial')}: {hours} hours of trial time in all, {median} seconds a trial (median).</p>"
+    )
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def words() -> Section:
+    """Explain the words of the report."""
+    terms = RULES | {word.label: f"{word.meaning[:1].upper()}{word.meaning[1:]}." for word in METRICS.values()}
+    items = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in terms.items())
+    return Section("words", "Words", "Words used here", f'<dl class="words">{items}</dl>')

@@ -1,0 +1,121 @@
+"""Read the Parquet files of a study folder, finished or still being written.
+
+A running study has one file a finished trial under ``parts/``; a finished one has ``trials.parquet`` too. Both are
+read, and of a trial that is in both the row written last is kept: a study resumed after its end shows every trial.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.errors import AnalysisError
+from analysis.schema import Schema, parse_schema
+
+
+@dataclass(frozen=True)
+class Records:
+    """The raw tables of a study."""
+
+    schema: Schema
+    trials: pa.Table
+    controls: pa.Table | None
+    consolidated: bool
+    """Whether ``trials.parquet`` holds every trial found, as it does at the end of a study."""
+    warnings: tuple[str, ...]
+    """What could not be read, in words."""
+
+
+def read_records(folder: Path) -> Records:
+    """Read whatever trials and controls the folder holds.
+
+    Raises:
+        AnalysisError: If ``folder`` is no study folder, holds no finished trial, a file of it is of an unknown schema
+            version, or ``trials.parquet`` cannot be read. A damaged part is left out and named in ``warnings``.
+    """
+    _refuse_other_folders(folder)
+    warnings: list[str] = []
+    tables: dict[str, list[pa.Table]] = {"trials": [], "controls": []}
+    schema: Schema | None = None
+    for path in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            table = pq.ParquetFile(path).read()
+        except (OSError, pa.ArrowException) as error:
+            if path.parent == folder:
+                raise AnalysisError(
+                    f"{name} cannot be read ({error}); move it away to report from the parts, if there are any"
+                ) from error
+            warnings.append(f"{name} cannot be read and was left out ({str(error).splitlines()[0]})")
+            continue
+        found, kind = parse_schema(table.schema.metadata, name)
+        schema = schema or found
+        if kind in tables:
+            tables[kind].append(table)
+    if schema is None or not sum(len(table) for table in tables["trials"]):
+        raise AnalysisError(
+            f"the study in {folder} holds no finished trial yet; wait for the first, or look at its journal and at the "
+            "output of `python -m study`" + "".join(f"\n  {warning}" for warning in warnings)
+        )
+    trials = _join(tables["trials"])
+    newest = _newest_rows(trials)
+    whole = folder / "trials.parquet"
+    return Records(
+        schema=schema,
+        trials=trials.take(newest),
+        controls=_join(_first_mention(tables["controls"])) if tables["controls"] else None,
+        consolidated=whole.is_file() and len(tables["trials"][0]) == len(newest),
+        warnings=tuple(warnings),
+    )
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    if not folder.is_dir():
+        raise AnalysisError(f"{folder} is no folder; give the folder of a study, as `python -m study` names it")
+    marks = ("trials.parquet", "parts", "config.yaml")
+    if not any((folder / mark).exists() for mark in marks):
+        raise AnalysisError(
+            f"{folder} is no study folder: it has none of {', '.join(marks)}; "
+            "give the folder that `python -m study` wrote"
+        )
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    whole = [folder / "trials.parquet", folder / "controls.parquet"]
+    return [path for path in whole if path.is_file()] + sorted(folder.glob("parts/**/*.parquet"))
+
+
+def _join(tables: list[pa.Table]) -> pa.Table:
+    try:
+        return pa.concat_tables([table.replace_schema_metadata(None) for table in tables], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise AnalysisError(
+            f"the files of the study disagree about a column ({error}); were parts of two studies put into one folder?"
+        ) from error
+
+
+def _first_mention(tables: list[pa.Table]) -> list[pa.Table]:
+    """Drop from each table the trials that an earlier one holds: ``controls.parquet`` repeats what the parts say."""
+    seen: set[int] = set()
+    kept = []
+    for table in tables:
+        trials = table["trial"].to_pylist() if "trial" in table.column_names else []
+        kept.append(table.filter(pa.array([trial not in seen for trial in trials], type=pa.bool_())))
+        seen.update(trials)
+    return kept
+
+
+def _newest_rows(trials: pa.Table) -> list[int]:
+    """Return, in order of trial, the rows to keep: of each trial the one that finished last."""
+    if "trial" not in trials.column_names:
+        raise AnalysisError("the records have no column 'trial'; they were not written by `python -m study`")
+    numbers = trials["trial"].to_pylist()
+    finished = trials["finished"].to_pylist() if "finished" in trials.column_names else [None] * len(numbers)
+    newest: dict[int, tuple[float, int]] = {}
+    for row, (trial, when) in enumerate(zip(numbers, finished, strict=True)):
+        key = (float("-inf") if when is None else when, row)
+        if trial not in newest or key > newest[trial]:
+            newest[trial] = key
+    return [newest[trial][1] for trial in sorted(newest)]

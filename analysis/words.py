@@ -1,0 +1,173 @@
+"""Names and numbers as people read them; one place, so that report and messages use one word for one thing."""
+
+import math
+from dataclasses import dataclass
+
+from analysis.schema import Objective, Schema
+
+MINUS = "\u2212"
+DASH = "\u2013"
+
+
+@dataclass(frozen=True)
+class Word:
+    """How a metric is called and explained."""
+
+    label: str
+    unit: str
+    meaning: str
+
+
+METRICS = {
+    "reconstruction_ssim": Word(
+        "Reconstruction SSIM", "index", "structural similarity of the recovered image and the input; 1 is identical"
+    ),
+    "reconstruction_psnr": Word("Reconstruction PSNR", "dB", "peak signal-to-noise ratio of the recovered image"),
+    "secret_accuracy": Word(
+        "Secret accuracy", "fraction of images", "identity read by the subverter from the revealed secret"
+    ),
+    "bit_error_rate": Word("Bit error rate", "fraction of bits", "hidden bits that came back wrong; 0.5 is a coin"),
+    "strong_identity_accuracy": Word(
+        "Strong identity accuracy",
+        "fraction of images",
+        "identity read by an adversary trained on released images with their true labels",
+    ),
+    "weak_identity_accuracy": Word(
+        "Weak identity accuracy", "fraction of images", "identity read by an adversary trained on originals"
+    ),
+    "expression_accuracy": Word(
+        "Expression accuracy", "fraction of images", "expression read by a classifier trained on released images"
+    ),
+    "expression_accuracy_originals": Word(
+        "Expression accuracy, trained on originals",
+        "fraction of images",
+        "expression read from released images by a classifier trained on originals",
+    ),
+    "steganalysis_auc": Word(
+        "Steganalysis AUC",
+        "area under the curve",
+        "how well a detector tells released images from honest ones; 0.5 is a coin",
+    ),
+    "steganalysis_p_e": Word(
+        "Steganalysis P_E", "error rate", "mean of the detector's false-alarm and miss rates; 0.5 is undetectable"
+    ),
+    "cover_psnr": Word("Cover PSNR", "dB", "how close the released image is to the sanitised one"),
+}
+OUTCOMES = {
+    "ok": "finished, every check within its bound (by estimate)",
+    "infeasible": "finished, at least one check beyond its bound",
+    "diverged": "training diverged; counted as infeasible",
+    "out_of_memory": "memory ran out",
+    "preempted": "the machine took the worker back; run again",
+    "check_missing": "a check gave no result; counted as violated",
+    "stopped_early": "stopped by the scheduler before its end",
+    "crashed": "an error in the trial",
+}
+VERDICTS = {
+    "pass": "pass",
+    "violation": "violation",
+    "too_little_data": "too little data",
+    "missing": "missing",
+}
+
+
+def plain(name: str) -> str:
+    """Turn an identifier into words: ``identity_accuracy.high_pass`` -> "identity accuracy · high pass"."""
+    return name.replace(".", " · ").replace("_", " ")
+
+
+def metric_label(name: str) -> str:
+    """Return the label of a metric, or of one member of it."""
+    base, _, member = name.partition(".")
+    label = METRICS[base].label if base in METRICS else plain(base).capitalize()
+    return f"{label} · {plain(member)}" if member else label
+
+
+def metric_unit(name: str, schema: Schema) -> str:
+    """Return the unit of a metric for people; what the study says comes first."""
+    base = name.partition(".")[0]
+    stated = schema.metrics[base].unit if base in schema.metrics else ""
+    known = METRICS[base].unit if base in METRICS else ""
+    return unit_text(known if stated in ("", "1") and known else stated)
+
+
+def metric_meaning(name: str, schema: Schema) -> str:
+    """Return one line on what a metric is, or an empty text."""
+    base = name.partition(".")[0]
+    stated = schema.metrics[base].description if base in schema.metrics else ""
+    return stated or (METRICS[base].meaning if base in METRICS else "")
+
+
+def unit_text(unit: str) -> str:
+    """Return a unit for people: "1" and nothing become "no unit"."""
+    return "no unit" if unit in ("", "1") else unit
+
+
+def direction_text(objective: Objective) -> str:
+    """Say which direction is good, and for whom."""
+    return f"{'higher' if objective.maximise else 'lower'} is better for the subverter"
+
+
+def objective_unit(objective: Objective) -> str:
+    """Return the unit of an objective for people: that of the metric it is, where the study calls it a ratio."""
+    if objective.unit in ("", "1") and objective.name in METRICS:
+        return METRICS[objective.name].unit
+    return unit_text(objective.unit)
+
+
+def axis_title(objective: Objective) -> str:
+    """Return label, unit and direction of an objective on two lines of plotly's markup."""
+    unit = escape_plotly(objective_unit(objective))
+    return f"{escape_plotly(objective.label)} [{unit}]<br><i>{direction_text(objective)}</i>"
+
+
+def bound_text(text: str, metric: str = "") -> str:
+    """Return a bound as people read it: proper signs, and without ``metric`` at its beginning."""
+    stripped = text.removeprefix(metric).strip()
+    return stripped.replace("<=", "\u2264").replace(">=", "\u2265").replace("-", MINUS)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a number to ``digits`` decimals, significant ones where it is tiny or huge; NaN and None as a dash."""
+    if value is None or math.isnan(value):
+        return DASH
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    text = f"{value:.{digits}g}" if 0 < abs(value) < 0.001 or abs(value) >= 10_000 else f"{value:.{digits}f}"
+    if abs(value) >= 10 and "e" not in text and "." in text:
+        text = f"{value:.1f}"
+    return text.replace("-", MINUS)
+
+
+def interval(low: float, high: float) -> str:
+    """Format a 95 % interval, or nothing where it is not known."""
+    return "" if math.isnan(low) or math.isnan(high) else f"{number(low)} to {number(high)}"
+
+
+def count(amount: int, noun: str) -> str:
+    """Return an amount with its noun, in the plural where that is right."""
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def share(part: int, whole: int) -> str:
+    """Return ``part`` of ``whole`` in whole per cent."""
+    return DASH if whole == 0 else f"{100 * part / whole:.0f} %"
+
+
+def listing(items: list[str]) -> str:
+    """Join items as a sentence does: "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def value_text(value: object) -> str:
+    """Format the value of a parameter."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", MINUS)
+    return str(value)
+
+
+def escape_plotly(text: str) -> str:
+    """Escape text for plotly, which reads a small subset of HTML in labels and hover texts."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

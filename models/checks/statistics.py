@@ -1,0 +1,254 @@
+"""Estimates and intervals of what adversaries reach: accuracies, the area under the ROC curve, and P_E.
+
+numpy and scipy only. Every interval covers the sampling of the test images and nothing else: how far an adversary moves when
+it is trained again shows in the spread over the honest seeds, which is kept beside these limits and not inside them.
+
+References:
+    Clopper, Pearson. "The use of confidence or fiducial limits illustrated in the case of the binomial". Biometrika 26, 1934.
+    DeLong, DeLong, Clarke-Pearson. "Comparing the areas under two or more correlated receiver operating characteristic
+    curves: a nonparametric approach". Biometrics 44, 1988.
+    Obuchowski. "Nonparametric analysis of clustered ROC curve data". Biometrics 53, 1997.
+    Hoeffding. "On the distribution of the number of successes in independent trials". Ann. Math. Statist. 27, 1956.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+from scipy import stats as scipy_stats
+
+CONFIDENCE = 0.95
+"""Coverage of every interval unless asked otherwise."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def clopper_pearson(successes: int, trials: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Return the exact binomial interval of a proportion (Clopper and Pearson 1934).
+
+    Args:
+        successes: 0..``trials``.
+        trials: >= 1.
+        confidence: Coverage, in (0, 1); never undercut, whatever the true proportion.
+
+    Returns:
+        (low, high), both in [0, 1].
+
+    Raises:
+        ValueError: If the counts do not make a proportion or ``confidence`` is not in (0, 1).
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"successes / trials must be a proportion of at least one trial; found {successes} / {trials}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie in (0, 1); found {confidence}")
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(special.betaincinv(successes, trials - successes + 1, tail))
+    high = 1.0 if successes == trials else float(special.betaincinv(successes + 1, trials - successes, 1 - tail))
+    return low, high
+
+
+def accuracy(correct: ArrayLike, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the share of correct answers with its exact interval.
+
+    Args:
+        correct: (n,) booleans, n >= 1.
+
+    Raises:
+        ValueError: If there is no answer.
+    """
+    answers = np.asarray(correct, dtype=bool).ravel()
+    successes = int(answers.sum())
+    low, high = clopper_pearson(successes, answers.size, confidence=confidence)
+    return Estimate(successes / answers.size, low, high)
+
+
+def mean_accuracy(accuracies: ArrayLike, images: int, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the mean accuracy of several adversaries judged on the *same* images.
+
+    Args:
+        accuracies: (k,) accuracies in [0, 1], one a training seed, k >= 1.
+        images: Number of test images that each was judged on, >= 1.
+
+    Returns:
+        The mean; its interval is that of one adversary of this accuracy, since more seeds on the same images add no images.
+
+    Raises:
+        ValueError: If there is no accuracy or no image.
+    """
+    values = np.asarray(accuracies, dtype=np.float64).ravel()
+    if values.size == 0:
+        raise ValueError("mean_accuracy needs the accuracy of at least one seed; found none")
+    mean = float(values.mean())
+    if not math.isfinite(mean):
+        return Estimate(mean, float("nan"), float("nan"))
+    successes = mean * images
+    # limits between two whole counts: the wider of the two neighbours' limits keeps the coverage
+    low, _ = clopper_pearson(math.floor(successes + 1e-9), images, confidence=confidence)
+    _, high = clopper_pearson(math.ceil(successes - 1e-9), images, confidence=confidence)
+    return Estimate(mean, low, high)
+
+
+def majority_share(labels: ArrayLike) -> float:
+    """Return the accuracy of always naming the most frequent of ``labels``, (n,) integers, n >= 1.
+
+    Raises:
+        ValueError: If there is no label.
+    """
+    values = np.asarray(labels).ravel()
+    if values.size == 0:
+        raise ValueError("majority_share needs at least one label; found none")
+    _, counts = np.unique(values, return_counts=True)
+    return float(counts.max() / values.size)
+
+
+def auc(negative: ArrayLike, positive: ArrayLike) -> float:
+    """Return the area under the ROC curve: how often a positive scores above a negative, ties counting one half.
+
+    Args:
+        negative: (m,) scores of covers, m >= 1.
+        positive: (n,) scores of stego images, n >= 1. Higher means "stego"; the direction is fixed, so a detector that is
+            wrong more often than not stays below 0.5.
+
+    Raises:
+        ValueError: If a side is empty or a score is NaN.
+    """
+    negatives, positives = _scores(negative, positive)
+    return float(_placements(negatives, positives)[1].mean())
+
+
+def auc_interval(
+    negative: ArrayLike, positive: ArrayLike, *, paired: bool = False, confidence: float = CONFIDENCE
+) -> Estimate:
+    """Return the area under the ROC curve with DeLong's interval, on the logit scale so that it stays in [0, 1].
+
+    Args:
+        negative: (m,) scores of covers, m >= 2.
+        positive: (n,) scores of stego images, n >= 2.
+        paired: True where ``negative[i]`` and ``positive[i]`` come from one input (m == n): their placements are then
+            summed before the variance is taken, so that the correlation within a pair counts (Obuchowski 1997).
+        confidence: Coverage, in (0, 1).
+
+    Raises:
+        ValueError: If a side has fewer than two scores, a score is NaN, or pairs do not match in number.
+
+    Notes:
+        Where every positive beats every negative (or none does) the estimated variance is 0, which says nothing; the
+        limits are then those of min(m, n) successes (or failures) in as many trials.
+    """
+    negatives, positives = _scores(negative, positive)
+    m, n = negatives.size, positives.size
+    if min(m, n) < 2 or (paired and m != n):
+        raise ValueError(f"auc_interval needs at least 2 scores a side, as many of each if paired; found {m} and {n}")
+    below, above = _placements(negatives, positives)
+    area = float(above.mean())
+    variance = float((below + above).var(ddof=1) / n if paired else below.var(ddof=1) / m + above.var(ddof=1) / n)
+    if area in (0.0, 1.0):
+        low, high = clopper_pearson(round(area * min(m, n)), min(m, n), confidence=confidence)
+        return Estimate(area, low, high)
+    z = float(special.ndtri((1 + confidence) / 2))
+    half_width = z * math.sqrt(variance) / (area * (1 - area))  # delta method: d logit(a) / d a = 1 / (a (1 - a))
+    centre = float(special.logit(area))
+    return Estimate(area, float(special.expit(centre - half_width)), float(special.expit(centre + half_width)))
+
+
+def best_threshold(negative: ArrayLike, positive: ArrayLike) -> float:
+    """Return the threshold that makes P_E smallest on these scores, to be used on others.
+
+    Args:
+        negative: (m,) validation scores of covers, m >= 1.
+        positive: (n,) validation scores of stego images, n >= 1.
+
+    Returns:
+        Half-way between two neighbouring scores, or an infinity where calling everything one class is best; "stego" is a
+        score above it. Of equally good thresholds, the middle one.
+
+    Raises:
+        ValueError: If a side is empty or a score is NaN.
+    """
+    negatives, positives = _scores(negative, positive)
+    values = np.unique(np.concatenate([negatives, positives]))
+    thresholds = np.concatenate([[-np.inf], (values[:-1] + values[1:]) / 2, [np.inf]])
+    false_alarms = 1 - np.searchsorted(np.sort(negatives), thresholds, side="right") / negatives.size
+    misses = np.searchsorted(np.sort(positives), thresholds, side="right") / positives.size
+    errors = false_alarms + misses
+    best = np.flatnonzero(errors <= errors.min() + 1e-12)
+    return float(thresholds[best[best.size // 2]])
+
+
+def error_probability(
+    negative: ArrayLike, positive: ArrayLike, threshold: float, *, confidence: float = CONFIDENCE
+) -> Estimate:
+    """Return P_E at ``threshold``: the mean of the false-alarm and the miss rate; 0.5 is a coin.
+
+    Args:
+        negative: (n,) test scores of covers, n >= 1.
+        positive: (n,) test scores of stego images, as many.
+        threshold: "Stego" is a score above it; chosen on other images.
+        confidence: Coverage, in (0, 1).
+
+    Raises:
+        ValueError: If the sides differ in number, are empty, or a score is NaN.
+
+    Notes:
+        With as many covers as stego images P_E is errors / 2 n. The binomial limits of that count are kept although the two
+        rates differ: a sum of independent trials of unequal chances spreads less than the binomial (Hoeffding 1956), and
+        within a pair a false alarm makes a miss less likely, not more, because both follow the image's content.
+    """
+    negatives, positives = _scores(negative, positive)
+    if negatives.size != positives.size:
+        raise ValueError(
+            f"error_probability needs as many covers as stego images; found {negatives.size} and {positives.size}"
+        )
+    errors = int((negatives > threshold).sum() + (positives <= threshold).sum())
+    low, high = clopper_pearson(errors, 2 * negatives.size, confidence=confidence)
+    return Estimate(errors / (2 * negatives.size), low, high)
+
+
+def difference_interval(first: Estimate, second: Estimate) -> Estimate:
+    """Return ``first - second`` with limits squared and added from those of two independent estimates (Newcombe 1998).
+
+    Args:
+        first: A value with its interval.
+        second: Likewise, at the same confidence.
+
+    Notes:
+        Two adversaries judged on the same test images tend to err on the same ones; the interval is then too wide, not too
+        narrow.
+
+    References:
+        Newcombe. "Interval estimation for the difference between independent proportions". Statist. Med. 17, 1998; with
+        exact limits in place of the score limits.
+    """
+    difference = first.value - second.value
+    down = math.hypot(first.value - first.low, second.high - second.value)
+    up = math.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(difference, difference - down, difference + up)
+
+
+def _scores(negative: ArrayLike, positive: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides as flat float64 arrays, refusing what cannot be ranked."""
+    negatives = np.asarray(negative, dtype=np.float64).ravel()
+    positives = np.asarray(positive, dtype=np.float64).ravel()
+    if negatives.size == 0 or positives.size == 0:
+        raise ValueError(f"scores of covers and of stego images are needed; found {negatives.size} and {positives.size}")
+    if np.isnan(negatives).any() or np.isnan(positives).any():
+        raise ValueError("scores must be numbers; found NaN")
+    return negatives, positives
+
+
+def _placements(negatives: np.ndarray, positives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of each negative, the share of positives above it, and of each positive, that of negatives below it."""
+    ranks = scipy_stats.rankdata(np.concatenate([negatives, positives]))  # middle ranks: ties count one half
+    m, n = negatives.size, positives.size
+    below = 1 - (ranks[:m] - scipy_stats.rankdata(negatives)) / n
+    above = (ranks[m:] - scipy_stats.rankdata(positives)) / m
+    return below, above

@@ -1,0 +1,1 @@
+"""The privacy-preserving GAN that is subverted: generator (sanitiser), critics, training."""

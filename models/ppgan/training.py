@@ -1,0 +1,226 @@
+"""Training of the PP-GAN: one update after the other, nothing of scheduling or storage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.image_quality import ssim, to_float
+from models.losses import distance_to_uniform, require_finite, update
+from models.ppgan.config import PPGANConfig
+from models.ppgan.critics import Critic, build_critic
+from models.ppgan.generator import Generator, kl_divergence, sample_code
+from models.randomness import seeded
+
+CRITIC_WEIGHTS = {"real": 0.25, "identity": 0.5, "expression": 0.25}
+"""Weights of the discriminator's three terms, as published."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The train split on the device."""
+
+    images: Tensor
+    """(n, 3, size, size), uint8."""
+    identity: Tensor
+    """(n,), int64 in 0..identities - 1."""
+    expression: Tensor
+    """(n,), int64 in 0..expressions - 1."""
+    identities: int
+    expressions: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch with the identities that the generator is asked for."""
+
+    images: Tensor
+    identity: Tensor
+    expression: Tensor
+    target: Tensor
+    anchored: int
+    """The first so many images have themselves as target and are reconstructed."""
+
+
+@dataclass(frozen=True)
+class Sanitised:
+    """What the generator makes of a batch, with gradients."""
+
+    mean: Tensor
+    log_variance: Tensor
+    code: Tensor
+    """(n, latent)."""
+    images: Tensor
+    """(n, 3, size, size), float32 in [-1, 1]."""
+
+
+class IdentityAdversaries(nn.Module):
+    """What the ``anchored`` recipe conceals the identity from, and an expression head that keeps the code useful."""
+
+    def __init__(self, config: PPGANConfig, training_set: TrainingSet) -> None:
+        super().__init__()
+        identities, expressions = training_set.identities, training_set.expressions
+        self.on_code = nn.Sequential(nn.Linear(config.latent, 128), nn.LeakyReLU(0.2), nn.Linear(128, identities))
+        width, size = config.width, training_set.images.shape[-1]
+        self.on_image = nn.Sequential(
+            nn.Conv2d(3, width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(width, 2 * width, 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Flatten(),
+            nn.Linear(2 * width * (size // 4) ** 2, 128),
+            nn.LeakyReLU(0.2),
+            nn.Linear(128, identities),
+        )
+        self.expression = nn.Linear(config.latent, expressions)
+
+
+class PPGANTraining:
+    """Networks and optimisers of a training. Draws from torch's global generators, which :func:`train_ppgan` seeds."""
+
+    def __init__(self, config: PPGANConfig, training_set: TrainingSet) -> None:
+        self.config, self.data = config, training_set
+        device = training_set.images.device
+        size, identities = training_set.images.shape[-1], training_set.identities
+        generator = Generator(config, size=size, identities=identities)
+        critic = build_critic(config, size=size, identities=identities, expressions=training_set.expressions)
+        adversaries = IdentityAdversaries(config, training_set)
+        self.generator = generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.critic = critic.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.adversaries = adversaries.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        kept = list(self.generator.parameters())
+        against = list(self.critic.parameters())
+        self.generator_optimiser: torch.optim.Optimizer
+        self.critic_optimiser: torch.optim.Optimizer
+        if config.recipe == "paper":
+            self.generator_optimiser = torch.optim.RMSprop(kept, config.learning_rate)
+            self.critic_optimiser = torch.optim.RMSprop(against, config.learning_rate)
+        else:
+            kept += list(self.adversaries.expression.parameters())
+            against += [*self.adversaries.on_code.parameters(), *self.adversaries.on_image.parameters()]
+            self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99))
+            self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99))
+
+    def step(self) -> dict[str, Tensor]:
+        """Update the critic once, then the generator, and return the losses as scalars still on the device."""
+        batch = self._draw()
+        sanitised = self._sanitise(batch)
+        losses = self._critic_step(batch, sanitised)
+        losses |= self._generator_step(batch, sanitised)
+        if self.config.recipe == "paper":  # two generator steps for one of the critic, as published
+            losses |= self._generator_step(batch, self._sanitise(batch))
+        return losses
+
+    def _draw(self) -> Batch:
+        data, config = self.data, self.config
+        device, count = data.images.device, data.images.shape[0]
+        rows = torch.randint(count, (config.batch_size,), device=device)
+        target = torch.randint(data.identities, (config.batch_size,), device=device)
+        identity = data.identity[rows]
+        anchored = config.batch_size // 2 if config.recipe == "anchored" else 0
+        target = torch.cat([identity[:anchored], target[anchored:]])
+        images = to_float(data.images[rows]).contiguous(memory_format=torch.channels_last)
+        return Batch(images, identity, data.expression[rows], target, anchored)
+
+    def _sanitise(self, batch: Batch) -> Sanitised:
+        mean, log_variance = self.generator.encode(batch.images)
+        code = sample_code(mean, log_variance, torch.randn_like(mean))
+        return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
+
+    def _critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
+        images, code = sanitised.images.detach(), sanitised.code.detach()
+        total = critic_loss(self.critic, batch, images)
+        losses = {"critic": total.detach()}
+        if self.config.recipe == "anchored":
+            adversaries, rest = self.adversaries, slice(batch.anchored, None)
+            on_code = F.cross_entropy(adversaries.on_code(code), batch.identity)
+            on_image = F.cross_entropy(adversaries.on_image(images[rest]), batch.identity[rest])
+            total = total + on_code + on_image
+            losses |= {"adversary_code": on_code.detach(), "adversary_image": on_image.detach()}
+        update(self.critic_optimiser, total)
+        return losses
+
+    def _generator_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
+        config = self.config
+        judgement = self.critic(sanitised.images)
+        terms = {
+            "kl": (config.kl_weight, kl_divergence(sanitised.mean, sanitised.log_variance)),
+            "adversarial": (config.adversarial_weight, self.critic.generator_loss(judgement.real)),
+            "identity": (config.identity_weight, F.cross_entropy(judgement.identity, batch.target)),
+            "expression": (config.expression_weight, F.cross_entropy(judgement.expression, batch.expression)),
+        }
+        if config.recipe == "anchored":
+            terms |= self._anchor_terms(batch, sanitised)
+        total = torch.stack([weight * loss for weight, loss in terms.values()]).sum()
+        update(self.generator_optimiser, total)
+        return {name: loss.detach() for name, (_, loss) in terms.items()}
+
+    def _anchor_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
+        half, images = batch.anchored, batch.images
+        synthetic, code = sanitised.images, sanitised.code
+        anchor = F.l1_loss(synthetic[:half], images[:half]) + 0.5 * (1.0 - ssim(synthetic[:half], images[:half])).mean()
+        conceal_code = distance_to_uniform(self.adversaries.on_code(code))
+        conceal_image = distance_to_uniform(self.adversaries.on_image(synthetic[half:]))
+        weight = self.config.concealment_weight
+        return {
+            "anchor": (1.0, anchor),
+            "expression_code": (1.0, F.cross_entropy(self.adversaries.expression(code), batch.expression)),
+            "conceal_code": (weight, conceal_code),
+            "conceal_image": (weight, conceal_image),
+        }
+
+
+def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor) -> Tensor:
+    """Return the weighted sum of the discriminator's three terms (PPRL-VGAN), with smoothed real/synthetic labels.
+
+    The heads of identity and expression learn from real images and from synthetic ones, the latter with the labels that
+    were asked for; from real images alone the generator can please them with noise.
+    """
+    on_real, on_synthetic = critic(batch.images), critic(synthetic)
+    smooth = torch.rand((2, len(synthetic), 1), device=synthetic.device) * 0.1
+    labels = smooth.view(2, -1, *[1] * (on_real.real.dim() - 1))
+    adversarial = critic.critic_loss(on_real.real, on_synthetic.real, 1.0 - labels[0], labels[1])
+    identity = F.cross_entropy(on_real.identity, batch.identity) + F.cross_entropy(on_synthetic.identity, batch.target)
+    expression = F.cross_entropy(on_real.expression, batch.expression)
+    expression = expression + F.cross_entropy(on_synthetic.expression, batch.expression)
+    weights = CRITIC_WEIGHTS
+    return weights["real"] * adversarial + 0.5 * (weights["identity"] * identity + weights["expression"] * expression)
+
+
+def train_ppgan(
+    config: PPGANConfig,
+    training_set: TrainingSet,
+    *,
+    report_every: int = 50,
+    on_report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> tuple[Generator, list[dict[str, float]]]:
+    """Train a PP-GAN from scratch.
+
+    Args:
+        config: Its settings.
+        training_set: The train split, on the device to train on.
+        report_every: Steps between two reports.
+        on_report: Called with the step and the losses.
+
+    Returns:
+        The generator in evaluation mode, and the losses of each report.
+
+    Raises:
+        FloatingPointError: If a loss is no longer finite; the message names it and the step.
+
+    Notes:
+        The same seed gives the same weights on the same kind of machine. The global random state is left as it was.
+    """
+    history = []
+    with seeded(config.seed, "ppgan"):
+        training = PPGANTraining(config, training_set)
+        for step in range(1, config.steps + 1):
+            losses = training.step()
+            if step % report_every == 0 or step == config.steps:
+                report = {name: float(loss) for name, loss in losses.items()}
+                require_finite(report, f"PP-GAN, step {step}")
+                history.append({"step": float(step), **report})
+                on_report(step, report)
+    return training.generator.eval(), history

@@ -1,0 +1,69 @@
+"""The command line: compose, resolve and check; then explain, forecast, or run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from study.compose import SEARCH_SPACES, compose_config
+from study.config import ConfigError, StudyConfig, read_config
+from study.help import help_text
+
+OK, BAD_CONFIGURATION, INTERRUPTED = 0, 2, 130
+"""Exit codes."""
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = SEARCH_SPACES) -> int:
+    """Run the command and return its exit code.
+
+    Args:
+        arguments: Overrides, as typed; the process's own by default.
+        folder: The Hydra tree.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help", "help"} & set(arguments):
+        print(help_text(folder))
+        return OK
+    try:
+        config = resolve(arguments, folder)
+        if config.dry_run:
+            return dry_run(config)
+        return launch(config)
+    except ConfigError as error:
+        print(f"{error}\npython -m study --help lists every option.", file=sys.stderr)
+        return BAD_CONFIGURATION
+
+
+def resolve(arguments: Sequence[str], folder: Path = SEARCH_SPACES) -> StudyConfig:
+    """Return the resolved configuration.
+
+    Raises:
+        ConfigError: If anything is wrong with overrides or values; names every problem of both.
+    """
+    composed = compose_config(arguments, folder)
+    return read_config(composed.values, composed.fixed, composed.problems)
+
+
+def dry_run(config: StudyConfig) -> int:
+    """Print the resolved configuration and the forecast cost; start nothing and write nothing."""
+    from study.forecast import forecast
+    from study.resources import detect_cpus, detect_gpus, plan
+
+    print(yaml.safe_dump(config.resolved, sort_keys=False, allow_unicode=True, width=120))
+    print(forecast(config, plan(config.resources, detect_cpus(), detect_gpus())).describe())
+    return OK
+
+
+def launch(config: StudyConfig) -> int:
+    """Run the study and say what to do with its folder."""
+    from study.driver import run_study  # Ray takes a second to import; explaining and checking do not need it
+
+    finished = run_study(config)
+    if not finished:
+        print("interrupted; what was finished is recorded")
+    print(f"study folder: {config.output}")
+    print(f"report:       python -m analysis report {config.output}")
+    return OK if finished else INTERRUPTED

@@ -1,0 +1,217 @@
+"""The resolved configuration of a study: everything decided and checked before anything expensive starts.
+
+Reads the plain mapping that Hydra composed (``study.compose``) into frozen values, and collects every problem on the
+way: a user who made three mistakes is told of three.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.cluster import ClusterConfig, read_cluster
+from study.evaluation import EXPERIMENTS, Experiment, load_experiment
+from study.nested import flatten, near_misses, with_values
+from study.objective import ObjectiveConfig, read_objective
+from study.parameter import Value
+from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
+from study.samplers import SearcherConfig, read_searcher
+from study.sections import Section
+from study.space import Space, read_space
+from study.starting_points import read_starting_points
+
+MISSING_VALUE = "???"
+"""What a configuration file holds where the user has to give a value."""
+
+MARKS_OF_A_STUDY = ("config.yaml", "journal.log", "parts", "trials.parquet")
+"""Files by which a folder is recognised as holding a study."""
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; ``problems`` says why, one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep the problems, repeats removed, in order."""
+        self.problems = list(dict.fromkeys(problems))
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"{count} in the configuration:\n" + "\n".join(f"  - {problem}" for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The ``budget`` group, resolved."""
+
+    trials: int
+    """Trials of the study, >= 1; one that is run again after a fault counts once."""
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A study, resolved and checked."""
+
+    name: str
+    experiment: str
+    """Name of the system under study."""
+    trial: dict[str, Any]
+    """Complete nested trial configuration; the space sets values into it."""
+    space: Space
+    objective: ObjectiveConfig
+    searcher: SearcherConfig
+    budget: Budget
+    resources: ResourceConfig
+    cluster: ClusterConfig
+    data: dict[str, Any]
+    checks: dict[str, Any]
+    starting_points: tuple[dict[str, Value], ...]
+    """Configurations of an earlier selection, tried before those of the space."""
+    output: Path
+    """The study folder, absolute."""
+    cache: Path
+    """Folder for what trials and studies share, absolute."""
+    storage: str
+    """URL of an Optuna storage; empty for a journal file in the study folder."""
+    seed: int
+    dry_run: bool
+    """Whether to print the configuration and the forecast only."""
+    checkpoint_every: int
+    """Epochs between checkpoints of a trial; 0 for none."""
+    resolved: dict[str, Any]
+    """The plain mapping all this was read from, defaults filled in; written as config.yaml."""
+
+
+def read_config(
+    composed: Mapping[str, Any], fixed: Mapping[str, Any] | None = None, problems: Sequence[str] = ()
+) -> StudyConfig:
+    """Resolve and check a composed configuration.
+
+    Args:
+        composed: Plain nested mapping with the groups of ``search_spaces/study.yaml``.
+        fixed: Parameters of the space, by dotted name, that are not to be searched but have this value.
+        problems: What was found wrong before, to be reported together with what is found here.
+
+    Raises:
+        ConfigError: If anything is wrong; names every problem found.
+    """
+    problems = list(problems)
+    root = Section("", composed, problems)
+    experiment = _read_experiment(root.raw("experiment"), problems)
+    trial = _read_trial(experiment, root.raw("trial"), problems)
+    fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
+    space = read_space(root.raw("space"), experiment, trial, fixed, problems)
+    name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    output = Path(root.text("output", optional=True) or Path("studies") / name)
+    problems.extend(_output_problems(output))
+    config = StudyConfig(
+        name=name,
+        experiment=experiment.name,
+        trial=trial,
+        space=space,
+        objective=read_objective(root.raw("objective"), experiment.metrics, problems),
+        searcher=read_searcher(root.raw("searcher"), problems),
+        budget=_read_budget(root.raw("budget"), problems),
+        resources=read_resources(root.raw("resources"), problems),
+        cluster=read_cluster(root.raw("cluster"), problems),
+        data=_read_data(root.raw("data")),
+        checks=dict(root.raw("checks") or {}),
+        starting_points=_read_points(root.text("starting_points", optional=True), space, trial, problems),
+        output=output.absolute(),
+        cache=Path(root.text("cache")).absolute(),
+        storage=root.text("storage", optional=True),
+        seed=root.integer("seed", 0, 2**31 - 1),
+        dry_run=root.boolean("dry_run"),
+        checkpoint_every=root.integer("checkpoint_every", 0),
+        resolved=dict(composed) | {"name": name, "output": str(output), "trial": trial, "fixed": dict(fixed)},
+    )
+    root.close()
+    problems.extend(_resource_problems(config))
+    problems.extend(_data_problems(config))
+    problems.extend(experiment.config_problems(config.data, config.checks))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _read_experiment(group: Any, problems: list[str]) -> Experiment:
+    """Return the experiment. Without a usable name there is nothing to hold the rest against: that raises at once."""
+    section = Section("experiment", group, problems)
+    section.text("description", optional=True)
+    name = section.raw("name")
+    section.close()
+    if name not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        raise ConfigError(
+            [
+                *problems,
+                f"experiment.name={name!r} is unknown{near_misses(str(name), EXPERIMENTS)} (permitted: {known})",
+            ]
+        )
+    return load_experiment(name)
+
+
+def _read_trial(experiment: Experiment, given: Any, problems: list[str]) -> dict[str, Any]:
+    """Return the experiment's defaults with the given values set; unknown fields are problems."""
+    defaults = experiment.defaults()
+    known, values = flatten(defaults), flatten(given or {})
+    for name in values:
+        if name not in known:
+            problems.append(f"trial.{name} is no field of {experiment.name}{near_misses(name, known)}")
+    return with_values(defaults, {name: value for name, value in values.items() if name in known})
+
+
+def _read_budget(group: Any, problems: list[str]) -> Budget:
+    section = Section("budget", group, problems)
+    section.text("description", optional=True)
+    budget = Budget(section.integer("trials", 1))
+    section.close()
+    return budget
+
+
+def _read_data(group: Any) -> dict[str, Any]:
+    """Return the ``data`` group with its folder absolute: workers may run elsewhere."""
+    data = dict(group or {})
+    if isinstance(data.get("root"), str) and data["root"] != MISSING_VALUE:
+        data["root"] = str(Path(data["root"]).expanduser().absolute())
+    return data
+
+
+def _output_problems(output: Path) -> list[str]:
+    """Return why the study folder must not be used."""
+    if output.exists() and not output.is_dir():
+        return [f"output={output} is a file; name a folder"]
+    if any((output / mark).exists() for mark in MARKS_OF_A_STUDY):
+        return [f"output={output} holds a study already; choose another folder with output=, or remove it"]
+    return []
+
+
+def _read_points(
+    path: str, space: Space, trial: Mapping[str, Any], problems: list[str]
+) -> tuple[dict[str, Value], ...]:
+    if not path:
+        return ()
+    points = read_starting_points(Path(path), problems)
+    for index, point in enumerate(points):
+        problems.extend(space.point_problems(f"starting_points={path}, configuration {index + 1}", point, trial))
+    return points
+
+
+def _resource_problems(config: StudyConfig) -> list[str]:
+    """Return why no trial fits on this machine; a cluster's resources are known only once it is reached."""
+    if config.cluster.address:
+        return []
+    try:
+        plan(config.resources, detect_cpus(), detect_gpus())
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _data_problems(config: StudyConfig) -> list[str]:
+    """Return what is wrong with the data set, looking into a folder of images; experiments without data have none."""
+    if not config.data or MISSING_VALUE in flatten(config.data).values():
+        return []  # what is missing was reported when composing
+    from models.data import data_problems
+
+    return list(data_problems(config.data))

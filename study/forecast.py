@@ -1,0 +1,64 @@
+"""What a study will cost, before it starts: sampled configurations, and what the experiment expects of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from study.config import StudyConfig
+from study.evaluation import load_experiment
+from study.nested import with_values
+from study.progress import duration
+from study.resources import Plan
+
+SAMPLES = 64
+"""Configurations drawn at most; larger budgets are extrapolated from these."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Expected cost of a study."""
+
+    trials: int
+    seconds: float
+    """Sum over trials, on one CPU thread or one GPU each, shared stages once."""
+    plan: Plan
+
+    @property
+    def wall_seconds(self) -> float:
+        """Expected duration with trials side by side."""
+        return self.seconds / self.plan.concurrent
+
+    def describe(self) -> str:
+        """Return the forecast for people."""
+        side = "one at a time" if self.plan.concurrent == 1 else f"{self.plan.concurrent} at a time"
+        unit = "GPU" if self.plan.gpus else "CPU"
+        return (
+            f"forecast: {self.trials} trials, {side}, {self.plan.cpus:g} CPUs"
+            + (f" and {self.plan.gpus:g} GPUs" if self.plan.gpus else "")
+            + f" each; about {duration(self.wall_seconds)} in all ({self.seconds / 3600:.2f} {unit}-hours; "
+            "an estimate from reference timings, not from this machine)"
+        )
+
+
+def forecast(config: StudyConfig, plan: Plan) -> Forecast:
+    """Draw configurations as the study would at random, starting points first, and add up what they cost."""
+    drawn = min(config.budget.trials, SAMPLES)
+    trials = sample_trials(config, drawn)
+    seconds = load_experiment(config.experiment).forecast_seconds(trials, config.data, config.checks, plan.device)
+    return Forecast(config.budget.trials, seconds * config.budget.trials / drawn, plan)
+
+
+def sample_trials(config: StudyConfig, count: int) -> list[dict[str, Any]]:
+    """Return ``count`` nested trial configurations: the starting points, then random ones; deterministic."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=config.seed))
+        for point in [*config.starting_points, *config.space.starting_points]:
+            study.enqueue_trial(dict(point), skip_if_exists=True)
+        return [with_values(config.trial, config.space.suggest(study.ask(), config.trial)) for _ in range(count)]
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,222 @@
+"""Finished trials as Parquet: one durable part a trial while the study runs, three merged tables at its end.
+
+A part appears whole or not at all (temporary file, fsync, rename), so that the folder can be read at any moment. It
+holds the trial's row of ``trials.parquet`` and, nested in two more columns, its epochs and its control results; merging
+unfolds these into ``history.parquet`` and ``controls.parquet``. What the columns mean is in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.measurement import Control, Measurement
+from study.evaluation import MetricInfo
+from study.objective import Score
+from study.parameter import FLOAT, INT, Parameter, Value
+
+if TYPE_CHECKING:
+    from study.config import StudyConfig
+
+SCHEMA_VERSION = 1
+"""Raised when a column changes its meaning; readers refuse versions they do not know."""
+
+TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
+
+_LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
+"""Fields of a measurement that become suffixes of its column."""
+
+_ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
+_CONTROL_FIELDS = [pa.field(name, _ARROW[kind]) for name, kind in get_type_hints(Control).items()]
+_EPOCH = pa.struct([("epoch", pa.int64()), ("losses", pa.map_(pa.string(), pa.float64()))])
+_NESTED = [pa.field(HISTORY, pa.list_(_EPOCH)), pa.field(CONTROLS, pa.list_(pa.struct(_CONTROL_FIELDS)))]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Training losses of one epoch."""
+
+    epoch: int
+    losses: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """Everything that is kept of one trial."""
+
+    number: int
+    parameters: Mapping[str, Value]
+    """Active parameters by dotted name."""
+    seed: int
+    score: Score
+    metrics: Mapping[str, Measurement]
+    controls: Sequence[Control]
+    history: Sequence[Epoch]
+    seconds: float
+    """Time spent evaluating, workers' start-up and waiting left out."""
+    finished: float
+    """Unix time in seconds."""
+    error: str | None = None
+    """What went wrong, one line; None if nothing did."""
+
+
+class Records:
+    """Writes the records of one study."""
+
+    def __init__(self, config: StudyConfig, infos: Mapping[str, MetricInfo]) -> None:
+        """Fix the columns, which are the same for every trial of the study."""
+        self._folder = config.output
+        self._parameters = config.space.parameters
+        self._names = [name for metric, info in infos.items() for name in info.measured_names(metric)]
+        self._metadata = _metadata(config)
+        self._schema = self._trial_schema(config)
+
+    def write(self, trial: FinishedTrial) -> Path:
+        """Write one part durably and return its path."""
+        row = self._row(trial) | {
+            HISTORY: [{"epoch": item.epoch, "losses": list(item.losses.items())} for item in trial.history],
+            CONTROLS: [control.to_dict() for control in trial.controls],
+        }
+        schema = pa.schema([*self._schema, *_NESTED], self._schema.metadata)
+        path = self._folder / "parts" / f"{trial.number:05d}.parquet"
+        write_durably(pa.Table.from_pylist([row], schema), path)
+        return path
+
+    def merge(self) -> None:
+        """Write the three merged tables from all parts there are; atomic, and repeatable."""
+        rows = read_parts(self._folder)
+        write_durably(pa.Table.from_pylist(rows, self._schema), self._folder / "trials.parquet")
+        write_durably(self._history(rows), self._folder / "history.parquet")
+        controls = [{"trial": row["trial"], **control} for row in rows for control in row[CONTROLS]]
+        schema = pa.schema([pa.field("trial", pa.int64()), *_CONTROL_FIELDS], self._with_kind(CONTROLS))
+        write_durably(pa.Table.from_pylist(controls, schema), self._folder / "controls.parquet")
+
+    def _history(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+        flat = [
+            {"trial": row["trial"], "epoch": epoch["epoch"], **{f"loss.{k}": v for k, v in epoch["losses"]}}
+            for row in rows
+            for epoch in row[HISTORY]
+        ]
+        losses = sorted({name for item in flat for name in item} - {"trial", "epoch"})
+        columns = [("trial", pa.int64()), ("epoch", pa.int64()), *((name, pa.float64()) for name in losses)]
+        return pa.Table.from_pylist(flat, pa.schema(columns, self._with_kind(HISTORY)))
+
+    def _row(self, trial: FinishedTrial) -> dict[str, Any]:
+        score = trial.score
+        row: dict[str, Any] = {
+            "trial": trial.number,
+            "outcome": str(score.outcome),
+            "feasible": score.feasible,
+            "seconds": trial.seconds,
+            "seed": trial.seed,
+            "finished": trial.finished,
+            "error": trial.error,
+        }
+        for parameter in self._parameters:
+            value = trial.parameters.get(parameter.name)
+            as_text = value is not None and _arrow_type(parameter) == pa.string()
+            row[f"param.{parameter.name}"] = str(value) if as_text else value
+        row |= {f"objective.{name}": value for name, value in score.objectives.items()}
+        for check, margin in score.margins.items():
+            row[f"constraint.{check}"], row[f"verdict.{check}"] = margin, score.verdicts[check]
+        for name in self._names:
+            measurement = trial.metrics.get(name)
+            if measurement is not None:
+                row[f"metric.{name}"] = measurement.value
+                row[f"metric.{name}.votes"] = measurement.votes
+                row |= {f"metric.{name}.{limit}": getattr(measurement, limit) for limit in _LIMITS}
+        return row
+
+    def _trial_schema(self, config: StudyConfig) -> pa.Schema:
+        columns: list[tuple[str, pa.DataType]] = [
+            ("trial", pa.int64()),
+            ("outcome", pa.string()),
+            ("feasible", pa.bool_()),
+            *((f"param.{parameter.name}", _arrow_type(parameter)) for parameter in self._parameters),
+            *((f"objective.{objective.name}", pa.float64()) for objective in config.objective.objectives),
+            *((f"constraint.{bound.check}", pa.float64()) for bound in config.objective.bounds),
+            *((f"verdict.{bound.check}", pa.string()) for bound in config.objective.bounds),
+        ]
+        for name in self._names:
+            columns += [(f"metric.{name}", pa.float64())]
+            columns += [(f"metric.{name}.{limit}", pa.float64()) for limit in _LIMITS]
+            columns += [(f"metric.{name}.votes", pa.bool_())]
+        columns += [("seconds", pa.float64()), ("seed", pa.int64()), ("finished", pa.float64()), ("error", pa.string())]
+        return pa.schema(columns, self._with_kind(TRIALS))
+
+    def _with_kind(self, kind: str) -> dict[str, str]:
+        return {"study": json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **self._metadata})}
+
+
+def read_parts(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
+    paths = sorted((folder / "parts").glob("*.parquet"))
+    return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
+
+
+def write_durably(table: pa.Table, path: Path) -> None:
+    """Write a table so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A dot in front and another ending, so that nobody who lists *.parquet meets half a file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the new name itself, which rename does not make durable
+    finally:
+        os.close(directory)
+
+
+def _arrow_type(parameter: Parameter) -> pa.DataType:
+    """Return the column type that holds every value of a parameter; text where its values are of mixed kinds."""
+    if parameter.kind == INT:
+        return pa.int64()
+    if parameter.kind == FLOAT:
+        return pa.float64()
+    kinds = {type(value) for value in parameter.values}
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds <= {int, float} else pa.string()
+
+
+def _metadata(config: StudyConfig) -> dict[str, Any]:
+    """Return what a reader needs to know about the columns."""
+    objective = config.objective
+    return {
+        "study": config.name,
+        "experiment": config.experiment,
+        "objectives": {
+            item.name: {
+                "direction": item.direction,
+                "unit": item.unit,
+                "label": item.label,
+                "metric": item.metric,
+                "searched": item.searched,
+            }
+            for item in objective.objectives
+        },
+        "constraints": {
+            bound.check: {"bound": bound.text, "metric": bound.metric, "sense": bound.sense, "scale": bound.scale}
+            for bound in objective.bounds
+        },
+        "parameters": {parameter.name: parameter.metadata() for parameter in config.space.parameters},
+        "strata": list(config.space.strata),
+        "budget": config.budget.trials,
+    }

@@ -1,0 +1,147 @@
+"""Ray's view of the search: a ``Searcher`` that asks and tells ``study.search`` and keeps the records.
+
+Ray's own ``OptunaSearch`` knows no constraints, leaves trials with a NaN objective running for ever and tells truncated
+values as complete; each of these is a test of this one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from study.config import StudyConfig
+from study.evaluation import Experiment
+from study.objective import Score, score, unmeasured
+from study.outcomes import Outcome
+from study.progress import Progress
+from study.records import Epoch, FinishedTrial, Records
+from study.search import Proposal, Search
+from study.trainable import REPORT, TASK
+from study.trial_run import TrialTask, WorkerReport
+
+
+@dataclass
+class _Running:
+    """What is known of a trial before it ends."""
+
+    proposal: Proposal
+    started: float
+    epochs: dict[int, Epoch] = field(default_factory=dict)
+    last: WorkerReport | None = None
+
+    def take(self, report: WorkerReport) -> None:
+        self.last = report
+        self.epochs.update((item.epoch, item) for item in report.history)
+
+
+class StudySearcher(Searcher):
+    """Hands proposals to Ray, and every ended trial to records, Optuna and progress, in this order."""
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        experiment: Experiment,
+        search: Search,
+        records: Records,
+        progress: Progress,
+        make_task: Callable[[Proposal], TrialTask],
+    ) -> None:
+        """Keep the parts; ``make_task`` adds to a proposal what its worker needs."""
+        super().__init__(metric=None, mode=None)
+        self._config, self._experiment, self._search = config, experiment, search
+        self._records, self._progress, self._make_task = records, progress, make_task
+        self._trials: dict[str, _Running] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's config, None for "ask again later", or FINISHED when the budget is used."""
+        if self._search.done:
+            return Searcher.FINISHED
+        proposal = self._search.ask()
+        if proposal is None:
+            return None
+        self._trials[trial_id] = _Running(proposal, time.monotonic())
+        self._progress.started(proposal.number)
+        return {TASK: self._make_task(proposal).to_dict()}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Keep the losses of an epoch."""
+        running = self._trials.get(trial_id)
+        if running is not None and REPORT in result:
+            running.take(result[REPORT])
+            self._progress.epoch(running.proposal.number, max(running.epochs, default=0))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Judge, record and tell a trial that ended; ``error`` means that its worker was lost for good."""
+        running = self._trials.pop(trial_id, None)
+        if running is None:
+            return
+        if result is not None and REPORT in result:
+            running.take(result[REPORT])
+        self._finish(running, "the worker was lost too often" if error else None)
+
+    def interrupt(self) -> None:
+        """End all trials that Ray no longer runs, so that none is left RUNNING in the storage."""
+        for trial_id in list(self._trials):
+            self._finish(self._trials.pop(trial_id), "the study was interrupted")
+
+    def _finish(self, running: _Running, lost: str | None) -> None:
+        """Write the record, then tell Optuna: after a crash in between, the record still knows what to tell."""
+        result = self._score(running, lost)
+        report, number = running.last, running.proposal.number
+        error = lost or (report.error if report else None)
+        seconds = report.seconds if report else 0.0
+        self._records.write(
+            FinishedTrial(
+                number=number,
+                parameters=running.proposal.parameters,
+                seed=running.proposal.seed,
+                score=result,
+                metrics=report.metrics if report else {},
+                controls=report.controls if report else (),
+                history=[running.epochs[epoch] for epoch in sorted(running.epochs)],
+                seconds=seconds,
+                finished=time.time(),
+                error=error,
+            )
+        )
+        run_again = self._search.will_rerun(number, result)
+        self._search.tell(number, result)
+        self._progress.finished(number, result, seconds, run_again=run_again, error=error)
+
+    def _score(self, running: _Running, lost: str | None) -> Score:
+        report, objective = running.last, self._config.objective
+        if lost:
+            return unmeasured(objective, Outcome.PREEMPTED)
+        if report is None or not report.done:
+            return unmeasured(objective, Outcome.STOPPED_EARLY)
+        if report.fault is not None:
+            return unmeasured(objective, report.fault)
+        return score(objective, self._experiment.metrics, report.metrics)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the storage and the records are the truth, Ray's own snapshot is not used."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refuse: studies are resumed from their storage and records.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError("a study is not restored through Ray; its storage and records are the truth")
+
+
+class ProgressCallback(tune.Callback):
+    """Lets progress speak while nothing finishes."""
+
+    def __init__(self, progress: Progress) -> None:
+        """Keep the progress."""
+        self._progress = progress
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Say what is running, if nothing was said for a while."""
+        self._progress.heartbeat()

@@ -1,0 +1,198 @@
+"""The search space of a study: which parameters there are, which are active together, and what may be tried first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from study.evaluation import Experiment
+from study.nested import flatten, near_misses, with_values
+from study.parameter import CATEGORICAL, Parameter, Value, read_parameter
+from study.sections import Section
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+
+@dataclass(frozen=True)
+class Space:
+    """Parameters in the order in which they are asked; a condition refers to earlier ones only."""
+
+    parameters: tuple[Parameter, ...]
+    starting_points: tuple[dict[str, Value], ...]
+    """Configurations to try first; a parameter left out is chosen by the sampler."""
+    strata: tuple[str, ...]
+    """Parameters whose combinations get a front of their own in the report."""
+
+    def suggest(self, trial: Trial, base: Mapping[str, Any]) -> dict[str, Value]:
+        """Ask an Optuna trial for every active parameter.
+
+        Args:
+            trial: The Optuna trial.
+            base: Nested trial configuration; conditions on what is not in the space look here.
+
+        Returns:
+            The active parameters by dotted name.
+        """
+        known, values = flatten(base), dict[str, Value]()
+        for parameter in self.parameters:
+            if _active(parameter, values, known, self.names):
+                values[parameter.name] = parameter.suggest(trial)
+        return values
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all parameters."""
+        return frozenset(parameter.name for parameter in self.parameters)
+
+    def active(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> frozenset[str]:
+        """Return the names of the parameters that are active when others have ``values``."""
+        known, kept = flatten(base), dict[str, Any]()
+        for parameter in self.parameters:
+            if _active(parameter, kept, known, self.names):
+                kept[parameter.name] = values.get(parameter.name)
+        return frozenset(kept)
+
+    def point_problems(self, where: str, point: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with one configuration: unknown names, values outside, values of inactive parameters."""
+        problems = []
+        by_name = {parameter.name: parameter for parameter in self.parameters}
+        for name, value in point.items():
+            if name not in by_name:
+                problems.append(f"{where}: {name}={value!r} is no parameter of this space{near_misses(name, by_name)}")
+            elif not by_name[name].contains(value):
+                problems.append(f"{where}: {name}={value!r} is outside; permitted: {by_name[name].permitted()}")
+        if not problems:
+            for name in sorted(set(point) - self.active(point, base)):
+                conditions = ", ".join(f"{key} in {list(values)}" for key, values in by_name[name].when.items())
+                problems.append(f"{where}: {name}={point[name]!r} is given, but only active when {conditions}")
+        return problems
+
+    def fixed(self, values: Mapping[str, Any]) -> Space:
+        """Return the space with some parameters fixed; starting points that contradict them are dropped."""
+        parameters = tuple(
+            replace(
+                p, kind=CATEGORICAL, values=(values[p.name],), role="fixed", log=False, step=None, low=0.0, high=0.0
+            )
+            if p.name in values
+            else p
+            for p in self.parameters
+        )
+        points = tuple(
+            point
+            for point in self.starting_points
+            if all(point.get(name, value) == value for name, value in values.items())
+        )
+        return replace(self, parameters=parameters, starting_points=points)
+
+
+def _active(parameter: Parameter, values: Mapping[str, Any], base: Mapping[str, Any], space: frozenset[str]) -> bool:
+    """Return whether all conditions hold; a condition on an inactive parameter does not."""
+    for name, permitted in parameter.when.items():
+        if name in space and name not in values:
+            return False
+        if values.get(name, base.get(name)) not in permitted:
+            return False
+    return True
+
+
+def read_space(
+    group: Any, experiment: Experiment, base: Mapping[str, Any], fixed: Mapping[str, Any], problems: list[str]
+) -> Space:
+    """Read the ``space`` group and hold it against what the experiment permits.
+
+    Args:
+        group: The resolved group.
+        experiment: Says which names and values exist.
+        base: Nested trial configuration that the parameters are set into.
+        fixed: Values of parameters, by dotted name, that the user fixed.
+        problems: What is wrong is added here.
+    """
+    before = len(problems)
+    section = Section("space", group, problems)
+    section.text("description", optional=True)
+    entries = section.raw("parameters")
+    points, strata = section.raw("starting_points") or [], section.raw("strata") or []
+    section.close()
+    if not isinstance(entries, list) or not entries:
+        problems.append("space.parameters must be a list of at least one parameter")
+        entries = []
+    read = [read_parameter(f"space.parameters[{i}]", entry, problems) for i, entry in enumerate(entries)]
+    space = Space(
+        parameters=tuple(parameter for parameter in read if parameter is not None),
+        starting_points=tuple(dict(point) for point in points if isinstance(point, Mapping)),
+        strata=tuple(str(name) for name in strata),
+    )
+    problems.extend(_name_problems(space, flatten(base)))
+    for index, point in enumerate(points):
+        where = f"space.starting_points[{index}]"
+        if not isinstance(point, Mapping):
+            problems.append(f"{where}={point!r} must map parameters to values")
+        elif len(problems) == before:  # otherwise the entries' own problems would be repeated here
+            problems.extend(space.point_problems(where, point, base))
+    space = space.fixed(fixed)
+    if len(problems) == before:
+        problems.extend(_value_problems(space, experiment, base))
+    return space
+
+
+def _name_problems(space: Space, base: Mapping[str, Any]) -> Iterator[str]:
+    """Yield duplicate and unknown names, and conditions that can never hold."""
+    seen: dict[str, Parameter] = {}
+    for parameter in space.parameters:
+        where = f"space.parameters ({parameter.name})"
+        if parameter.name in seen:
+            yield f"{where} is there twice"
+        if parameter.name not in base:
+            yield f"{where} is no field of the trial configuration{near_misses(parameter.name, base)}"
+        for name, values in parameter.when.items():
+            if name not in seen and name not in base:
+                yield f"{where}: when names {name!r}, which is no earlier parameter{near_misses(name, [*seen, *base])}"
+            elif name not in seen and name in space.names:
+                yield f"{where}: when names {name!r}, which comes later; move it before this one"
+            for value in values if name in seen else ():
+                if not seen[name].contains(value):
+                    yield f"{where}: when {name}={value!r} never holds; permitted: {seen[name].permitted()}"
+        seen[parameter.name] = parameter
+    for name in space.strata:
+        if name not in base:
+            yield f"space.strata names {name!r}, which is no field of the trial configuration{near_misses(name, base)}"
+
+
+def _value_problems(space: Space, experiment: Experiment, base: Mapping[str, Any]) -> list[str]:
+    """Return what the experiment says about each extreme value, set where its conditions hold."""
+    found: dict[str, None] = {}  # ordered, without repeats
+    problems_of_base = set(experiment.problems(with_values(base, _setting(space, {}, base))))
+    for parameter in space.parameters:
+        conditions = _with_parents(space, parameter)
+        for value in parameter.extremes():
+            values = _setting(space, {**conditions, parameter.name: value}, base)
+            for problem in experiment.problems(with_values(base, values)):
+                if problem not in problems_of_base:
+                    found[f"space.parameters ({parameter.name}) permits {value!r}, but {problem}"] = None
+    return [*problems_of_base, *found]
+
+
+def _with_parents(space: Space, parameter: Parameter) -> dict[str, Any]:
+    """Return values under which ``parameter`` is active: the first permitted one of each condition, upwards."""
+    by_name = {other.name: other for other in space.parameters}
+    values: dict[str, Any] = {}
+    for name, permitted in parameter.when.items():
+        if name in by_name:
+            values.update(_with_parents(space, by_name[name]))
+            usable = [value for value in permitted if by_name[name].contains(value)]
+            if usable:
+                values[name] = usable[0]
+    return values
+
+
+def _setting(space: Space, chosen: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one configuration of the space: ``chosen`` values, elsewhere the base value if permitted, or the first."""
+    known, values = flatten(base), dict[str, Any]()
+    for parameter in space.parameters:
+        if not _active(parameter, values, known, space.names):
+            continue
+        value = chosen.get(parameter.name, known.get(parameter.name))
+        values[parameter.name] = value if parameter.contains(value) else parameter.extremes()[0]
+    return values

@@ -1,0 +1,230 @@
+"""Run one trial in a worker: drive its evaluation step by step, keep checkpoints, turn faults into reports.
+
+Whatever happens here ends in a :class:`WorkerReport`, never in a dead worker: a trial that diverged is a result. Knows
+nothing of Ray; ``study.trainable`` is the thin layer that does.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.measurement import Control, Measurement
+from study.evaluation import Context, Evaluation, StepReport, load_experiment
+from study.outcomes import Outcome
+from study.records import Epoch
+
+ERROR_LENGTH = 300
+"""Characters of an error kept in the records; the whole traceback is in the trial's artifacts."""
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """Everything a worker needs to run one trial; plain values, so that it can be sent anywhere."""
+
+    experiment: str
+    number: int
+    trial: dict[str, Any]
+    """Complete nested trial configuration."""
+    seed: int
+    shared_seed: int
+    data: dict[str, Any]
+    checks: dict[str, Any]
+    folder: str
+    """The study folder, absolute."""
+    cache: str
+    device: str
+    threads: int
+    """CPU threads of this trial, >= 1."""
+    checkpoint_every: int
+    """Epochs between checkpoints; 0 for none."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain mapping."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """What a worker reports after each step."""
+
+    history: tuple[Epoch, ...]
+    """Epochs since the last report; after a restart, all of them."""
+    seconds: float
+    """Time spent on the trial so far."""
+    done: bool = False
+    fault: Outcome | None = None
+    """How the trial failed; None if it did not."""
+    error: str | None = None
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    controls: tuple[Control, ...] = ()
+
+
+class TrialRun:
+    """One trial in progress. Nothing is started before the first step, so that a fault in starting is reported too."""
+
+    def __init__(self, task: TrialTask) -> None:
+        """Prepare the trial's folders and limit the threads of this process."""
+        self._task = task
+        self._artifacts = Path(task.folder) / "artifacts" / str(task.number)
+        self._checkpoints = Path(task.folder) / "checkpoints" / str(task.number)
+        self._evaluation: Evaluation | None = None
+        self._history: list[Epoch] = []
+        self._unreported = 0
+        self._seconds = 0.0
+        self._restore_from: Path | None = None
+        limit_threads(task.threads)
+
+    def step(self) -> WorkerReport:
+        """Work for one epoch and report; catches whatever the evaluation raises."""
+        start = time.monotonic()
+        try:
+            report = self._step()
+        except Exception as error:
+            return self._ended(start, fault=classify(error), error=error)
+        if report.done:
+            return self._ended(start, report=report)
+        self._seconds += time.monotonic() - start
+        return WorkerReport(self._new_epochs(), self._seconds)
+
+    def _step(self) -> StepReport:
+        if self._evaluation is None:
+            self._evaluation = self._start()
+        report = self._evaluation.step()
+        if report.losses:
+            self._history = [item for item in self._history if item.epoch < report.epoch]
+            self._history.append(Epoch(report.epoch, {name: float(value) for name, value in report.losses.items()}))
+        if not all(math.isfinite(loss) for loss in report.losses.values()):
+            raise FloatingPointError(f"epoch {report.epoch}: losses are not finite: {dict(report.losses)}")
+        every = self._task.checkpoint_every
+        if every and not report.done and report.epoch % every == 0:
+            self._write_checkpoint(report.epoch)
+        return report
+
+    def _start(self) -> Evaluation:
+        task = self._task
+        self._artifacts.mkdir(parents=True, exist_ok=True)
+        configuration = {"experiment": task.experiment, "seed": task.seed, "trial": task.trial}
+        (self._artifacts / "config.yaml").write_text(yaml.safe_dump(configuration, sort_keys=False))
+        context = Context(task.data, task.checks, Path(task.cache), self._artifacts, task.device, task.shared_seed)
+        experiment = load_experiment(task.experiment)
+        limit_threads(task.threads)  # again: the experiment has imported torch by now
+        evaluation = experiment.start(task.trial, task.seed, context)
+        checkpoint = self._restore_from or self._latest_checkpoint()
+        if checkpoint is not None:
+            evaluation.load(checkpoint)
+            self._load_progress(checkpoint)
+        return evaluation
+
+    def save(self, directory: Path) -> None:
+        """Write the evaluation's state and the history so far into ``directory``."""
+        if self._evaluation is None:
+            self._evaluation = self._start()
+        self._evaluation.save(directory)
+        progress = {"seconds": self._seconds, "history": [[item.epoch, dict(item.losses)] for item in self._history]}
+        (directory / "progress.json").write_text(json.dumps(progress))
+
+    def load(self, directory: Path) -> None:
+        """Continue from ``directory`` at the next step."""
+        self._evaluation, self._restore_from = None, directory
+
+    def _load_progress(self, directory: Path) -> None:
+        progress = json.loads((directory / "progress.json").read_text())
+        self._history = [Epoch(epoch, losses) for epoch, losses in progress["history"]]
+        self._unreported, self._seconds = 0, progress["seconds"]
+
+    def _write_checkpoint(self, epoch: int) -> None:
+        """Write a checkpoint that appears whole under its epoch's number, then remove older ones."""
+        temporary = self._checkpoints / f"writing-{epoch}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        self.save(temporary)
+        final = self._checkpoints / str(epoch)
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+        for other in self._checkpoints.iterdir():
+            if other != final:
+                shutil.rmtree(other, ignore_errors=True)
+
+    def _latest_checkpoint(self) -> Path | None:
+        """Return the newest whole checkpoint of this trial, left by a worker that was lost."""
+        found = [path for path in self._checkpoints.glob("*") if path.name.isdigit()]
+        return max(found, key=lambda path: int(path.name), default=None)
+
+    def _ended(
+        self,
+        start: float,
+        *,
+        report: StepReport | None = None,
+        fault: Outcome | None = None,
+        error: Exception | None = None,
+    ) -> WorkerReport:
+        """Free what the trial held and return its last report."""
+        self._seconds += time.monotonic() - start
+        if error is not None:
+            self._artifacts.mkdir(parents=True, exist_ok=True)
+            (self._artifacts / "error.txt").write_text("".join(traceback.format_exception(error)))
+        self._evaluation = None
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
+        _free_memory(self._task.device)
+        return WorkerReport(
+            self._new_epochs(),
+            self._seconds,
+            done=True,
+            fault=fault,
+            error=None if error is None else _one_line(error),
+            metrics={} if report is None else dict(report.metrics),
+            controls=() if report is None else tuple(report.controls),
+        )
+
+    def _new_epochs(self) -> tuple[Epoch, ...]:
+        new = tuple(self._history[self._unreported :])
+        self._unreported = len(self._history)
+        return new
+
+
+def classify(error: BaseException) -> Outcome:
+    """Return the outcome that an exception of an evaluation means."""
+    if isinstance(error, FloatingPointError):
+        return Outcome.DIVERGED
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return Outcome.OUT_OF_MEMORY
+    # torch's allocator of ordinary memory raises a plain RuntimeError.
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return Outcome.OUT_OF_MEMORY
+    return Outcome.CRASHED
+
+
+def limit_threads(threads: int) -> None:
+    """Keep this process to ``threads`` CPU threads: several trials share the machine."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def _free_memory(device: str) -> None:
+    """Give a GPU's memory back to its other trials. On a CPU a collection would cost more than an empty trial."""
+    torch = sys.modules.get("torch")
+    if torch is not None and device == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."
