@@ -9,6 +9,8 @@ from analysis.ranking import MISSING_MARGIN
 from analysis.records import Floats, Metric, Study
 from analysis.schema import Constraint
 
+UNMEASURED = ("diverged", "out_of_memory", "preempted", "stopped_early", "crashed", "objective_missing")
+"""Outcomes of trials whose margins are all set to the worst, whatever the checks may have found."""
 VERDICTS = ("pass", "violation", "too_little_data", "missing")
 
 
@@ -37,13 +39,13 @@ class CheckSummary:
     margins: Floats
     """(trials,); a missing margin counts as the largest violation."""
     missing: NDArray[np.bool_]
-    """(trials,): the check gave nothing."""
+    """(trials,): the check gave nothing, so its margin is a penalty and no estimate."""
     passed: int
     """Trials within the bound, by estimate."""
     stopped: int
-    """Trials beyond it, by estimate, missing ones included."""
+    """Trials beyond it, by estimate; those without a result are not among them."""
     alone: int
-    """Trials that this check stopped and no other did."""
+    """Trials that this check stopped and that no other check counts as violated."""
     verdicts: tuple[tuple[str, int], ...]
     """Verdicts by interval, with their counts."""
     members: tuple[MemberSummary, ...]
@@ -62,8 +64,18 @@ class Voteless:
     """Whether some trial had no voting adversary left for that metric."""
 
 
+def without_result(study: Study, check: str) -> NDArray[np.bool_]:
+    """Mark the trials in which a check gave nothing, (trials,), bool.
+
+    Trials that were never measured as a whole carry the worst margin of every check; that is no finding of any check.
+    """
+    unmeasured = np.asarray([outcome in UNMEASURED for outcome in study.outcome], dtype=bool)
+    silent = np.asarray([verdict == "missing" for verdict in study.verdicts[check]], dtype=bool)
+    return np.isnan(study.constraints[check]) | unmeasured | silent
+
+
 def failed_checks(study: Study, row: int) -> list[str]:
-    """Return the checks that one trial fails by estimate, in the order of the schema."""
+    """Return the checks that one trial fails by estimate, in the order of the schema; those without a result too."""
     return [name for name, margins in study.constraints.items() if not margins[row] <= 0.0]
 
 
@@ -79,14 +91,15 @@ def _summary(
 ) -> CheckSummary:
     margins = study.constraints[constraint.check]
     verdicts = study.verdicts[constraint.check]
-    missing = np.isnan(margins) | np.asarray([verdict == "missing" for verdict in verdicts])
+    missing = without_result(study, constraint.check)
+    stopped = violated & ~missing
     return CheckSummary(
         constraint=constraint,
         margins=np.where(np.isnan(margins), MISSING_MARGIN, margins),
         missing=missing,
-        passed=int((~violated).sum()),
-        stopped=int(violated.sum()),
-        alone=int((violated & (together == 1)).sum()),
+        passed=int((~violated & ~missing).sum()),
+        stopped=int(stopped.sum()),
+        alone=int((stopped & (together == 1)).sum()),
         verdicts=tuple((name, verdicts.count(name)) for name in VERDICTS if name in verdicts),
         members=tuple(_member(name, column, constraint) for name, column in study.members(constraint.metric).items()),
     )

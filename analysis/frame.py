@@ -1,6 +1,7 @@
 """What stands around the figures of the report: its head, the circumstances of the study, and the words explained."""
 
 import json
+from collections.abc import Iterator, Mapping
 from html import escape
 
 import numpy as np
@@ -49,7 +50,7 @@ def setting(study: Study) -> Section:
     """Show how the trials ended, and under which configuration and environment they ran."""
     rows = "".join(
         f"<tr><th scope='row'>{escape(str(name))}</th><td>{escape(_value(value))}</td></tr>"
-        for name, value in study.environment.items()
+        for name, value in _flat(study.environment)
     )
     environment = f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>' if rows else "<p>Not recorded.</p>"
     config = f"<pre>{escape(study.config)}</pre>" if study.config else "<p>Not recorded.</p>"
@@ -69,6 +70,14 @@ def _times(study: Study) -> str:
     return (
         f"<p>{count(len(study), 'trial')}: {hours} hours of trial time in all, {median} seconds a trial (median).</p>"
     )
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _value(value: object) -> str:

@@ -127,7 +127,7 @@ def honest_point(study: Study, x: Objective, y: Objective) -> Reference | None:
 
 
 def _reference_value(study: Study, objective: Objective, kind: str) -> float:
-    members = [np.where(item.votes, getattr(item, kind), np.nan) for item in study.members(objective.name).values()]
+    members = [np.where(item.votes, getattr(item, kind), np.nan) for item in study.members(objective.metric).values()]
     known = [column for column in members if not np.isnan(column).all()]
     if not known:
         return float("nan")
@@ -140,7 +140,7 @@ def bound_lines(study: Study, objective: Objective) -> tuple[BoundLine, ...]:
     """Return where the checks on an objective's metric have their bounds, adversary by adversary."""
     lines = []
     for constraint in study.schema.constraints:
-        if constraint.metric.partition(".")[0] != objective.name or constraint.bound is None:
+        if constraint.metric.partition(".")[0] != objective.metric.partition(".")[0] or constraint.bound is None:
             continue
         members = study.members(constraint.metric)
         for name, column in members.items():

@@ -1,8 +1,13 @@
 """Everything about one trial that the report shows on a click, as plain values that JSON can hold."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.checks import without_result
 from analysis.fronts import front_mask
 from analysis.ranking import ranked
 from analysis.records import Metric, Study
@@ -11,12 +16,13 @@ from analysis.strata import label
 from analysis.summary import objective_interval
 from analysis.words import (
     OUTCOMES,
-    bound_text,
+    constraint_text,
     direction_text,
     metric_label,
     metric_unit,
     objective_unit,
     plain,
+    short_label,
     unit_text,
     value_text,
 )
@@ -31,16 +37,17 @@ def panel_data(study: Study) -> dict[str, Any]:
     """
     order = ranked(study)
     on_front = front_mask(study)
+    silent = {name: without_result(study, name) for name in study.constraints}
     return {
         "order": [int(study.trial[row]) for row in order],
         "trials": {
-            str(study.trial[row]): {**_trial(study, int(row)), "rank": rank + 1, "front": bool(on_front[row])}
+            str(study.trial[row]): {**_trial(study, int(row), silent), "rank": rank + 1, "front": bool(on_front[row])}
             for rank, row in enumerate(order)
         },
     }
 
 
-def _trial(study: Study, row: int) -> dict[str, Any]:
+def _trial(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
     outcome = study.outcome[row]
     judged = {name for item in study.schema.constraints for name in study.members(item.metric)}
     return {
@@ -53,7 +60,7 @@ def _trial(study: Study, row: int) -> dict[str, Any]:
         "seconds": finite(study.seconds[row]),
         "error": study.error[row],
         "objectives": [_objective(study, index, row) for index in range(len(study.schema.objectives))],
-        "checks": [_check(study, item, row) for item in study.schema.constraints],
+        "checks": [_check(study, item, row, bool(silent[item.check][row])) for item in study.schema.constraints],
         "metrics": [
             {**_member(name, column, None, row), "label": metric_label(name), "unit": metric_unit(name, study.schema)}
             for name, column in study.metrics.items()
@@ -65,9 +72,9 @@ def _trial(study: Study, row: int) -> dict[str, Any]:
 
 def _objective(study: Study, index: int, row: int) -> dict[str, Any]:
     objective = study.schema.objectives[index]
-    low, high = objective_interval(study, objective.name, row)
+    low, high = objective_interval(study, objective, row)
     return {
-        "label": objective.label,
+        "label": short_label(objective),
         "unit": objective_unit(objective),
         "direction": direction_text(objective),
         "searched": objective.searched,
@@ -77,17 +84,18 @@ def _objective(study: Study, index: int, row: int) -> dict[str, Any]:
     }
 
 
-def _check(study: Study, constraint: Constraint, row: int) -> dict[str, Any]:
+def _check(study: Study, constraint: Constraint, row: int, missing: bool) -> dict[str, Any]:
     margin = float(study.constraints[constraint.check][row])
     members = study.members(constraint.metric)
     return {
         "label": metric_label(constraint.check),
-        "bound": bound_text(constraint.text, constraint.metric),
+        "bound": constraint_text(constraint),
         "sense": constraint.sense,
         "unit": metric_unit(constraint.metric, study.schema),
         "margin": finite(margin),
         "scale": constraint.scale,
         "within": margin <= 0.0,
+        "missing": missing,
         "verdict": study.verdicts[constraint.check][row],
         "members": [_member(name, column, constraint, row) for name, column in members.items()],
     }

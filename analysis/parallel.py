@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.records import Floats, Study
 from analysis.schema import Parameter
-from analysis.words import objective_unit, unit_text, value_text
+from analysis.words import objective_unit, short_label, unit_text, value_text
 
 INACTIVE = -0.14
 """Where an inactive conditional parameter lies; active ones lie in [0, 1]."""
@@ -73,7 +73,9 @@ def parallel_axes(study: Study, order: NDArray[np.int64]) -> Parallel:
             constant.append((name, "inactive" if values[0] is None else value_text(values[0])))
     if rows.size:
         axes.append(
-            _numeric(primary.label, [float(value) for value in objective[rows]], objective_unit(primary), log=False)
+            _numeric(
+                short_label(primary), [float(value) for value in objective[rows]], objective_unit(primary), log=False
+            )
         )
     return Parallel(
         axes=tuple(axes),

@@ -1,7 +1,8 @@
 """Read the Parquet files of a study folder, finished or still being written.
 
-A running study has one file a finished trial under ``parts/``; a finished one has ``trials.parquet`` too. Both are
-read, and of a trial that is in both the row written last is kept: a study resumed after its end shows every trial.
+A running study has one file a finished trial under ``parts/``, controls nested in it; a finished one has
+``trials.parquet`` and ``controls.parquet`` too. Both are read, and of a trial that is in both the row written last is
+kept: a study resumed after its end shows every trial.
 """
 
 from collections.abc import Iterable
@@ -37,12 +38,13 @@ def read_records(folder: Path) -> Records:
     """
     _refuse_other_folders(folder)
     warnings: list[str] = []
-    tables: dict[str, list[pa.Table]] = {"trials": [], "controls": []}
+    trials: list[pa.Table] = []
+    controls: list[pa.Table] = []
     schema: Schema | None = None
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         try:
-            table = pq.ParquetFile(path).read()
+            table = _read(path)
         except (OSError, pa.ArrowException) as error:
             if path.parent == folder:
                 raise AnalysisError(
@@ -52,21 +54,24 @@ def read_records(folder: Path) -> Records:
             continue
         found, kind = parse_schema(table.schema.metadata, name)
         schema = schema or found
-        if kind in tables:
-            tables[kind].append(table)
-    if schema is None or not sum(len(table) for table in tables["trials"]):
+        if kind == "controls":
+            controls.append(table)
+        if kind == "trials":
+            _refuse_without_trials(table, name)
+            trials.append(table.drop_columns(["controls"]) if "controls" in table.column_names else table)
+            controls.extend(_unfold_controls(table))
+    if schema is None or not sum(map(len, trials)):
         raise AnalysisError(
             f"the study in {folder} holds no finished trial yet; wait for the first, or look at its journal and at the "
             "output of `python -m study`" + "".join(f"\n  {warning}" for warning in warnings)
         )
-    trials = _join(tables["trials"])
-    newest = _newest_rows(trials)
-    whole = folder / "trials.parquet"
+    together = _join(trials)
+    newest = _newest_rows(together)
     return Records(
         schema=schema,
-        trials=trials.take(newest),
-        controls=_join(_first_mention(tables["controls"])) if tables["controls"] else None,
-        consolidated=whole.is_file() and len(tables["trials"][0]) == len(newest),
+        trials=together.take(newest),
+        controls=_join(_first_mention(controls)) if controls else None,
+        consolidated=(folder / "trials.parquet").is_file() and len(trials[0]) == len(newest),
         warnings=tuple(warnings),
     )
 
@@ -85,6 +90,27 @@ def _refuse_other_folders(folder: Path) -> None:
 def _files(folder: Path) -> Iterable[Path]:
     whole = [folder / "trials.parquet", folder / "controls.parquet"]
     return [path for path in whole if path.is_file()] + sorted(folder.glob("parts/**/*.parquet"))
+
+
+def _read(path: Path) -> pa.Table:
+    """Read a file without the epochs that a part carries nested in it, which are of no use here."""
+    file = pq.ParquetFile(path)
+    return file.read([name for name in file.schema_arrow.names if name != "history"])
+
+
+def _refuse_without_trials(table: pa.Table, name: str) -> None:
+    if "trial" not in table.column_names:
+        raise AnalysisError(f"{name} has no column 'trial'; it was not written by `python -m study`")
+
+
+def _unfold_controls(table: pa.Table) -> Iterable[pa.Table]:
+    """Yield the controls that parts carry nested in the row of their trial, as a table with one row a control."""
+    if "controls" not in table.column_names:
+        return
+    pairs = zip(table["trial"].to_pylist(), table["controls"].to_pylist(), strict=True)
+    rows = [{"trial": trial, **control} for trial, nested in pairs for control in nested or ()]
+    if rows:
+        yield pa.Table.from_pylist(rows)
 
 
 def _join(tables: list[pa.Table]) -> pa.Table:
@@ -109,8 +135,6 @@ def _first_mention(tables: list[pa.Table]) -> list[pa.Table]:
 
 def _newest_rows(trials: pa.Table) -> list[int]:
     """Return, in order of trial, the rows to keep: of each trial the one that finished last."""
-    if "trial" not in trials.column_names:
-        raise AnalysisError("the records have no column 'trial'; they were not written by `python -m study`")
     numbers = trials["trial"].to_pylist()
     finished = trials["finished"].to_pylist() if "finished" in trials.column_names else [None] * len(numbers)
     newest: dict[int, tuple[float, int]] = {}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from analysis.checks import failed_checks
 from analysis.records import Study
 from analysis.strata import label
-from analysis.words import escape_plotly, metric_label, number, plain
+from analysis.words import escape_plotly, metric_label, number, plain, short_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def _hover(study: Study, row: int) -> str:
     lines = [f"<b>Trial {study.trial[row]}</b> · {'feasible' if study.feasible[row] else plain(study.outcome[row])}"]
     lines.append(" · ".join(escape_plotly(label(study, name, row)) for name in study.schema.strata))
     for objective in study.schema.objectives:
-        lines.append(f"{escape_plotly(objective.label)}: {number(float(study.objectives[objective.name][row]))}")
+        lines.append(f"{escape_plotly(short_label(objective))}: {number(float(study.objectives[objective.name][row]))}")
     failed = failed_checks(study, row)
     if failed:
         lines.append("beyond the bound: " + ", ".join(escape_plotly(metric_label(name)) for name in failed))

@@ -124,11 +124,7 @@ def load_study(folder: Path) -> Study:
         trial=np.asarray(table["trial"].to_pylist(), dtype=np.int64),
         outcome=tuple(value or "unknown" for value in table["outcome"].to_pylist()),
         feasible=feasible,
-        parameters={
-            name.removeprefix("param."): tuple(table[name].to_pylist())
-            for name in table.column_names
-            if name.startswith("param.")
-        },
+        parameters=_parameters(table, schema),
         objectives={item.name: _floats(table, f"objective.{item.name}") for item in schema.objectives},
         constraints=constraints,
         metrics=_metrics(table),
@@ -172,6 +168,19 @@ def _feasible(table: pa.Table, constraints: Mapping[str, Floats], warnings: list
             f"trial {trials}"
         )
     return recorded & kept
+
+
+def _parameters(table: pa.Table, schema: Schema) -> dict[str, tuple[Any, ...]]:
+    found = {}
+    for column in table.column_names:
+        if column.startswith("param."):
+            name = column.removeprefix("param.")
+            known = schema.parameters.get(name)
+            # Categories of mixed kinds are stored as text; the metadata know which values were meant.
+            meant = {str(value): value for value in (known.values if known else None) or ()}
+            values = table[column].to_pylist()
+            found[name] = tuple(meant.get(value, value) if isinstance(value, str) else value for value in values)
+    return found
 
 
 def _metrics(table: pa.Table) -> dict[str, Metric]:

@@ -30,6 +30,8 @@ class Objective:
     """Direction that is better for the subverter."""
     searched: bool
     """Whether the searcher was told this value; the others were recorded only."""
+    metric: str
+    """Metric it is; where the metric has members (adversaries), the worst voting one."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Schema:
     parameters: Mapping[str, Parameter]
     strata: tuple[str, ...]
     """Parameters whose values split the trials into groups with a front of their own."""
+    budget: int | None
+    """Trials that the study was to run; None where it does not say."""
     metrics: Mapping[str, MetricInfo]
     """By metric; may be empty, in which case names speak for themselves."""
 
@@ -91,14 +95,6 @@ class Schema:
     def primary(self) -> Objective:
         """The objective that trials are ranked by: the first one that was searched, or else the first."""
         return next((objective for objective in self.objectives if objective.searched), self.objectives[0])
-
-    def objective(self, name: str) -> Objective:
-        """Return the objective called ``name``.
-
-        Raises:
-            KeyError: If there is none.
-        """
-        return {objective.name: objective for objective in self.objectives}[name]
 
 
 def parse_schema(metadata: Mapping[bytes, bytes] | None, source: str) -> tuple[Schema, str]:
@@ -154,6 +150,7 @@ def _build(fields: Mapping[str, Any], source: str) -> Schema:
         constraints=tuple(constraints.values()),
         parameters=parameters,
         strata=tuple(map(str, fields.get("strata", ()))),
+        budget=fields["budget"] if isinstance(fields.get("budget"), int) else None,
         metrics=metrics,
     )
 
@@ -179,7 +176,10 @@ def _objective(name: str, entry: Mapping[str, Any]) -> Objective:
     if direction not in ("maximise", "minimise"):
         raise ValueError(f"direction {direction!r} is neither 'maximise' nor 'minimise'")
     label = str(entry.get("label") or name.replace("_", " "))
-    return Objective(name, label, str(entry.get("unit", "")), direction == "maximise", bool(entry.get("searched")))
+    metric = str(entry.get("metric") or name)
+    return Objective(
+        name, label, str(entry.get("unit", "")), direction == "maximise", bool(entry.get("searched")), metric
+    )
 
 
 def _constraint(name: str, entry: Mapping[str, Any]) -> Constraint:

@@ -21,7 +21,7 @@ from analysis.points import Points
 from analysis.progress import search_progress
 from analysis.records import Study
 from analysis.summary import guess_value
-from analysis.words import count, listing, metric_label, number, plain
+from analysis.words import count, listing, metric_label, number, plain, short_label, spoken
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _family_notes(families: tuple[Front, ...]) -> str:
 
 def _front_text(panels: tuple[Front, ...]) -> str:
     parts = [
-        f"{panel.y.label} against {panel.x.label}, {panel.title}: {count(len(panel.rows), 'point')}, "
+        f"{short_label(panel.y)} against {short_label(panel.x)}, {panel.title}: {count(len(panel.rows), 'point')}, "
         f"{int(panel.feasible.sum())} feasible, {len(panel.front)} on the feasible front"
         + (f" ({panel.note})" if panel.note else "")
         for panel in panels
@@ -129,7 +129,7 @@ def search(study: Study, points: Points) -> Section:
         "Every finished trial, and the best feasible value so far. Trials without a measured value take a place on the "
         "x axis and show no point."
     )
-    described = f"Running best of {primary.label} among feasible trials, in order of completion; it {words}."
+    described = f"Running best of {spoken(primary)} among feasible trials, in order of completion; it {words}."
     guess = guess_value(study)
     drawn = draw_progress(progress, points, primary, None if np.isnan(guess) else guess)
     return Section(
@@ -145,10 +145,10 @@ def parameters(study: Study, points: Points, order: np.ndarray) -> Section:
         return Section("parameters", "Parameters", "Parameters", html)
     primary = study.schema.primary
     lines = count(len(info.rows), "line")
-    described = f"Parallel coordinates of {len(info.axes) - 1} parameters, {lines}, coloured by {primary.label}."
+    described = f"Parallel coordinates of {len(info.axes) - 1} parameters, {lines}, coloured by {spoken(primary)}."
     caption = (
-        f"One line a trial, coloured by {escape(primary.label)}. Solid: within every bound; dotted: beyond some bound. "
-        "A parameter that a trial does not use lies on the grey band below."
+        f"One line a trial, coloured by {escape(spoken(primary))}. Solid: within every bound; dotted: beyond some "
+        "bound. A parameter that a trial does not use lies on the grey band below."
     )
     html = _place("parallel", described, caption) + _left_out(info)
     return Section("parameters", "Parameters", "Parameters", html, {"parallel": draw_parallel(info, points, primary)})

@@ -3,6 +3,7 @@
 "Within its bound" is said of estimates, which the search works with; "verdict" only of judgements from intervals.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from analysis.checks import CheckSummary, Voteless, failed_checks, summarise_checks, voteless
 from analysis.ranking import best_feasible, ranked, worst_margin
 from analysis.records import Study
+from analysis.schema import Objective
 from analysis.strata import label
-from analysis.words import VERDICTS, count, interval, listing, metric_label, number, share
+from analysis.words import VERDICTS, count, interval, listing, metric_label, number, plain, share, spoken
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,19 @@ class Summary:
 def guess_value(study: Study) -> float:
     """Return what anyone can reach in the first objective without the secret; NaN where the records do not say."""
     primary = study.schema.primary
-    known = [column.baseline for column in study.members(primary.name).values() if not np.isnan(column.baseline).all()]
+    known = [
+        column.baseline for column in study.members(primary.metric).values() if not np.isnan(column.baseline).all()
+    ]
     return float(np.nanmedian(np.stack(known))) if known else float("nan")
 
 
-def objective_interval(study: Study, objective: str, row: int) -> tuple[float, float]:
+def objective_interval(study: Study, objective: Objective, row: int) -> tuple[float, float]:
     """Return the 95 % interval of an objective in one trial, (NaN, NaN) if there is none.
 
     It is that of the voting member whose value the objective is.
     """
-    value = study.objectives[objective][row]
-    for column in study.members(objective).values():
+    value = study.objectives[objective.name][row]
+    for column in study.members(objective.metric).values():
         if column.votes[row] and column.value[row] == value:
             return float(column.low[row]), float(column.high[row])
     return float("nan"), float("nan")
@@ -81,18 +85,21 @@ def _name(study: Study, row: int) -> str:
 def _lead(study: Study, best: int | None) -> str:
     primary, guess = study.schema.primary, guess_value(study)
     if best is None:
+        if np.isnan(study.objectives[primary.name]).all():
+            ends = [f"{amount} {plain(outcome)}" for outcome, amount in Counter(study.outcome).most_common()]
+            return f"No trial gave a result, so nothing can be said about the checks: {listing(ends)}."
         nearest = int(ranked(study)[0])
         failed = listing([metric_label(name) for name in failed_checks(study, nearest)])
         if not failed:
-            return f"No trial within every bound has a measured {primary.label}, so there is nothing to compare."
+            return f"No trial within every bound has a measured {spoken(primary)}, so there is nothing to compare."
         return (
             f"No trial stayed within every bound. The nearest is {_name(study, nearest)}: beyond the bound of "
-            f"{failed}, with a worst margin of {number(float(worst_margin(study)[nearest]))}."
+            f"{failed}, with a worst margin of {number(float(worst_margin(study)[nearest]))} (at or below 0 is within)."
         )
     value = float(study.objectives[primary.name][best])
-    low, high = objective_interval(study, primary.name, best)
+    low, high = objective_interval(study, primary, best)
     spread = f" (95 % interval {interval(low, high)})" if interval(low, high) else ""
-    stated = f"{primary.label} {number(value)}{spread}"
+    stated = f"{spoken(primary)} {number(value)}{spread}"
     if np.isnan(guess):
         return f"Within every bound, the search found {stated}: {_name(study, best)}."
     against = f"{number(guess)} {_guess_words(study)}"
@@ -108,7 +115,7 @@ def _lead(study: Study, best: int | None) -> str:
 
 
 def _guess_words(study: Study) -> str:
-    if study.schema.primary.name == "reconstruction_ssim":
+    if study.schema.primary.metric == "reconstruction_ssim":
         return "for the mean training face, which anyone can guess"
     return "that anyone can guess"
 
@@ -116,7 +123,7 @@ def _guess_words(study: Study) -> str:
 def _counts(study: Study) -> str:
     measured = int((~np.isnan(study.objectives[study.schema.primary.name])).sum())
     without = len(study) - measured
-    rest = f"; {count(without, 'trial')} gave no measured {study.schema.primary.label}" if without else ""
+    rest = f"; {count(without, 'trial')} gave no measured {spoken(study.schema.primary)}" if without else ""
     feasible = int(study.feasible.sum())
     return (
         f"{count(len(study), 'trial')} finished; {feasible} ({share(feasible, len(study))}) "
@@ -134,7 +141,11 @@ def _stoppers(checks: tuple[CheckSummary, ...]) -> str:
         for item in stopping
     ]
     text = f"Trials stopped, by check: {listing(parts)}." if parts else "No check stopped any trial."
-    return text + (f" {listing(idle)} stopped none." if parts and idle else "")
+    text += f" {listing(idle)} stopped none." if parts and idle else ""
+    unsaid = [
+        f"{metric_label(item.constraint.check)} {int(item.missing.sum())}" for item in checks if item.missing.any()
+    ]
+    return text + (f" Without a result, and counted as violated: {listing(unsaid)}." if unsaid else "")
 
 
 def _unchecked(study: Study, best: int | None) -> str:
@@ -144,7 +155,7 @@ def _unchecked(study: Study, best: int | None) -> str:
         return ""
     top = int(np.nanargmax(values if primary.maximise else -values))
     if study.feasible[top]:
-        return f"No trial beyond a bound did better: the checks cost the subverter no {primary.label} here."
+        return f"No trial beyond a bound did better: the checks cost the subverter no {spoken(primary)} here."
     return (
         f"Had nobody checked, it would have been {number(float(values[top]))} ({_name(study, top)}): the checks cost "
         f"the subverter {number(abs(float(values[top] - values[best])))}."
@@ -168,13 +179,13 @@ def _tiles(
     guess = guess_value(study)
     against = "" if np.isnan(guess) else f"{number(guess)} {_guess_words(study)}"
     if best is None:
-        first = Tile(f"Best feasible {primary.label}", "none", "no trial within every bound")
+        first = Tile(f"Best feasible {spoken(primary)}", "none", "no trial within every bound")
     else:
-        low, high = objective_interval(study, primary.name, best)
+        low, high = objective_interval(study, primary, best)
         spread = interval(low, high)
         notes = [f"95 % interval {spread}" if spread else "", against]
         value = number(float(study.objectives[primary.name][best]))
-        first = Tile(f"Best feasible {primary.label}", value, "; ".join(note for note in notes if note))
+        first = Tile(f"Best feasible {spoken(primary)}", value, "; ".join(note for note in notes if note))
     strictest = max(checks, key=lambda item: item.stopped, default=None)
     tiles = [
         first,
@@ -190,7 +201,12 @@ def _tiles(
             Tile("Strictest check", metric_label(strictest.constraint.check), f"stopped {strictest.stopped}, {alone}")
         )
     bound = [item for item in silent if item.bound]
-    note = "a control failed; see the warning" if silent else "every adversary passed its controls"
+    if not study.controls:
+        note = "no controls were recorded"
+    elif silent:
+        note = "a control failed; see the warning" if bound else "of those that a bound rests on"
+    else:
+        note = "every adversary with a bound kept its vote"
     tiles.append(Tile("Adversaries without a vote", str(len(bound)), note))
     return tuple(tiles)
 
@@ -215,12 +231,10 @@ def _alerts(study: Study, checks: tuple[CheckSummary, ...], silent: tuple[Votele
             Alert("No checks", "This study was run without any bound; nothing here says what a check would notice.")
         )
     if not study.finished_writing:
+        budget = f" of {study.schema.budget:,}" if study.schema.budget else ""
+        recorded = f"it shows the {count(len(study), 'trial')}{budget} recorded so far"
         alerts.append(
-            Alert(
-                "Unfinished study",
-                f"The study is running or was interrupted: this report shows the {count(len(study), 'trial')} recorded "
-                "so far.",
-            )
+            Alert("Unfinished study", f"When this report was made, the study was running or interrupted: {recorded}.")
         )
     alerts += [Alert("Records", warning) for warning in study.warnings]
     return tuple(alerts)

@@ -1,15 +1,17 @@
 """Tables of the report, as HTML that is complete without any script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analysis.checks import CheckSummary, failed_checks
+from analysis.checks import CheckSummary, failed_checks, without_result
 from analysis.controls import ControlSummary
 from analysis.fronts import front_mask
 from analysis.ranking import worst_margin
 from analysis.records import Study
+from analysis.schema import Objective
 from analysis.strata import label, split, summarise
 from analysis.summary import objective_interval
 from analysis.words import (
@@ -18,6 +20,7 @@ from analysis.words import (
     OUTCOMES,
     VERDICTS,
     bound_text,
+    constraint_text,
     direction_text,
     interval,
     metric_label,
@@ -26,6 +29,7 @@ from analysis.words import (
     objective_unit,
     plain,
     share,
+    short_label,
     unit_text,
     value_text,
 )
@@ -68,6 +72,7 @@ def feasible_chip(feasible: bool) -> str:
 def trials_table(study: Study, order: np.ndarray) -> str:
     """Return the best trials: feasible ones first, then the nearest misses."""
     margins, on_front = worst_margin(study), front_mask(study)
+    silent = {name: without_result(study, name) for name in study.constraints}
     headers = [
         "Trial",
         "Feasible",
@@ -75,7 +80,7 @@ def trials_table(study: Study, order: np.ndarray) -> str:
         *(escape(plain(name.rpartition(".")[2])) for name in study.schema.strata),
     ]
     headers += [
-        f"{escape(item.label)} <small>[{escape(objective_unit(item))}]<br>{direction_text(item)}</small>"
+        f"{escape(short_label(item))} <small>[{escape(objective_unit(item))}]<br>{direction_text(item)}</small>"
         for item in study.schema.objectives
     ]
     headers += ["Worst margin <small>[no unit]<br>within bounds at or below 0</small>", "Stopped by", "Outcome"]
@@ -83,19 +88,31 @@ def trials_table(study: Study, order: np.ndarray) -> str:
     rows = []
     for row in order[:MOST_ROWS]:
         star = '<span title="not dominated by any feasible trial">\u2605 yes</span>' if on_front[row] else ""
-        failed = ", ".join(metric_label(name) for name in failed_checks(study, row))
+        failed = _stopped_by(study, int(row), silent)
         cells = [trial_button(int(study.trial[row])), feasible_chip(bool(study.feasible[row])), star]
         cells += [escape(label(study, name, row)) for name in study.schema.strata]
-        cells += [_estimate(study, item.name, int(row)) for item in study.schema.objectives]
-        cells += [number(float(margins[row]), 2), escape(failed), escape(plain(study.outcome[row]))]
+        cells += [_estimate(study, item, int(row)) for item in study.schema.objectives]
+        cells += [
+            number(float(margins[row]) if study.constraints else None, 2),
+            escape(failed),
+            escape(plain(study.outcome[row])),
+        ]
         cells += [f"{study.seconds[row]:.0f}" if np.isfinite(study.seconds[row]) else number(None)]
         rows.append(cells)
     return table("Trials, best first", headers, rows, classes="trials")
 
 
-def _estimate(study: Study, objective: str, row: int) -> str:
+def _stopped_by(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]]) -> str:
+    failed = failed_checks(study, row)
+    missing = [name for name in failed if silent[name][row]]
+    if missing and len(missing) == len(study.constraints):
+        return "not measured"
+    return ", ".join(metric_label(name) + (" (no result)" if name in missing else "") for name in failed)
+
+
+def _estimate(study: Study, objective: Objective, row: int) -> str:
     spread = interval(*objective_interval(study, objective, row))
-    return number(float(study.objectives[objective][row])) + (f" <small>{spread}</small>" if spread else "")
+    return number(float(study.objectives[objective.name][row])) + (f" <small>{spread}</small>" if spread else "")
 
 
 def configuration_table(study: Study, row: int) -> str:
@@ -132,11 +149,11 @@ def strata_table(study: Study) -> str:
                     counts,
                     value,
                     best,
-                    number(found.nearest_margin, 2),
+                    number(found.nearest_margin if study.constraints else None, 2),
                 ]
             )
     primary = study.schema.primary
-    best_header = f"Best feasible {escape(primary.label)} <small>[{escape(objective_unit(primary))}]</small>"
+    best_header = f"Best feasible {escape(short_label(primary))} <small>[{escape(objective_unit(primary))}]</small>"
     headers = [
         "Group",
         "Value",
@@ -177,13 +194,13 @@ def checks_table(study: Study, checks: tuple[CheckSummary, ...]) -> str:
 
 def _bound_cell(check: CheckSummary) -> str:
     constraint = check.constraint
-    bound = bound_text(constraint.text, constraint.metric)
-    return f"<strong>{escape(metric_label(constraint.check))}</strong><br>{escape(bound)}"
+    return f"<strong>{escape(metric_label(constraint.check))}</strong><br>{escape(constraint_text(constraint))}"
 
 
 def _counts_cell(check: CheckSummary) -> str:
     alone = f"<br><small>{check.alone} by it alone</small>" if check.alone else ""
-    return f"{check.passed} within<br>{check.stopped} beyond{alone}"
+    missing = f"<br>{int(check.missing.sum())} without a result" if check.missing.any() else ""
+    return f"{check.passed} within<br>{check.stopped} beyond{alone}{missing}"
 
 
 def controls_table(controls: tuple[ControlSummary, ...]) -> str:
@@ -205,7 +222,7 @@ def controls_table(controls: tuple[ControlSummary, ...]) -> str:
                 escape(plain(item.control)),
                 value,
                 interval(item.low, item.high),
-                escape(item.required),
+                escape(bound_text(item.required)),
                 f"{item.passed} of {item.trials}",
                 result,
             ]

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from analysis.schema import Objective, Schema
+from analysis.schema import Constraint, Objective, Schema
 
 MINUS = "\u2212"
 DASH = "\u2013"
@@ -59,7 +59,8 @@ OUTCOMES = {
     "diverged": "training diverged; counted as infeasible",
     "out_of_memory": "memory ran out",
     "preempted": "the machine took the worker back; run again",
-    "check_missing": "a check gave no result; counted as violated",
+    "check_missing": "finished, but a check gave no result; counted as violated",
+    "objective_missing": "finished, but a searched objective gave no value; counted as infeasible",
     "stopped_early": "stopped by the scheduler before its end",
     "crashed": "an error in the trial",
 }
@@ -110,15 +111,33 @@ def direction_text(objective: Objective) -> str:
 
 def objective_unit(objective: Objective) -> str:
     """Return the unit of an objective for people: that of the metric it is, where the study calls it a ratio."""
-    if objective.unit in ("", "1") and objective.name in METRICS:
-        return METRICS[objective.name].unit
+    base = objective.metric.partition(".")[0]
+    if objective.unit in ("", "1") and base in METRICS:
+        return METRICS[base].unit
     return unit_text(objective.unit)
 
 
-def axis_title(objective: Objective) -> str:
+def spoken(objective: Objective) -> str:
+    """Return the name of an objective in running text: that of its metric where that is known, or its short label."""
+    if objective.metric in METRICS:
+        return METRICS[objective.metric].label
+    return short_label(objective)
+
+
+def short_label(objective: Objective) -> str:
+    """Return the label of an objective without what it says in brackets."""
+    return objective.label.partition(" (")[0]
+
+
+def axis_title(objective: Objective, *, short: bool = False) -> str:
     """Return label, unit and direction of an objective on two lines of plotly's markup."""
-    unit = escape_plotly(objective_unit(objective))
-    return f"{escape_plotly(objective.label)} [{unit}]<br><i>{direction_text(objective)}</i>"
+    label, unit = short_label(objective) if short else objective.label, objective_unit(objective)
+    return f"{escape_plotly(label)} [{escape_plotly(unit)}]<br><i>{direction_text(objective)}</i>"
+
+
+def constraint_text(constraint: Constraint) -> str:
+    """Return what a check demands, with the metric by its label."""
+    return f"{metric_label(constraint.metric)} {bound_text(constraint.text, constraint.metric)}"
 
 
 def bound_text(text: str, metric: str = "") -> str:
@@ -164,7 +183,7 @@ def value_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}".replace("-", MINUS)
+        return f"{value:.3g}".replace("-", MINUS)
     return str(value)
 
 

@@ -99,8 +99,10 @@ def read_config(
     root = Section("", composed, problems)
     experiment = _read_experiment(root.raw("experiment"), problems)
     trial = _read_trial(experiment, root.raw("trial"), problems)
+    problems.extend(experiment.problems(trial))
     fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
     space = read_space(root.raw("space"), experiment, trial, fixed, problems)
+    fixed = {name: value for name, value in fixed.items() if name in space.names}
     name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend(_output_problems(output))
@@ -123,7 +125,9 @@ def read_config(
         seed=root.integer("seed", 0, 2**31 - 1),
         dry_run=root.boolean("dry_run"),
         checkpoint_every=root.integer("checkpoint_every", 0),
-        resolved=dict(composed) | {"name": name, "output": str(output), "trial": trial, "fixed": dict(fixed)},
+        resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
+        | {key: value for key, value in composed.items() if key not in ("name", "experiment", "trial", "fixed")}
+        | {"output": str(output)},
     )
     root.close()
     problems.extend(_resource_problems(config))

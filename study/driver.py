@@ -24,7 +24,7 @@ from study.progress import Progress
 from study.records import Records
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search, open_storage
-from study.searcher import ProgressCallback, StudySearcher
+from study.searcher import ProgressCallback, StopOnFailure, StudySearcher
 from study.trainable import StudyTrainable
 from study.trial_run import TrialTask
 
@@ -55,6 +55,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
 
     Raises:
         ConfigError: If the cluster must not be used, no trial fits on it, or the storage holds a study of this name.
+        OSError: If records or storage could not be written; the study stops at once.
     """
     with _ray(config) as share:
         return _run(config, share, progress or Progress(config.objective, config.budget.trials))
@@ -83,8 +84,9 @@ def _run(config: StudyConfig, share: Plan, progress: Progress) -> bool:
     finally:
         searcher.interrupt()
         records.merge()
-        for leftover in ("ray", "checkpoints"):
-            shutil.rmtree(config.output / leftover, ignore_errors=True)
+        shutil.rmtree(config.output / "ray", ignore_errors=True)
+        if search.done:
+            shutil.rmtree(config.output / "checkpoints", ignore_errors=True)
     return search.done
 
 
@@ -103,8 +105,11 @@ def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, progress: P
         raise_on_failed_trial=False,
         callbacks=[ProgressCallback(progress)],
         trial_dirname_creator=lambda trial: trial.trial_id,
+        stop=StopOnFailure(searcher),
         verbose=0,
     )
+    if searcher.failure is not None:
+        raise searcher.failure
 
 
 def _task(config: StudyConfig, share: Plan, proposal: Proposal) -> TrialTask:

@@ -111,14 +111,20 @@ class Search:
             seed=trial_seed(self._config.seed, trial.number),
         )
 
-    def will_rerun(self, number: int, score: Score) -> bool:
-        """Return whether a trial that ended so is run again under a new number."""
-        return self._running[number].user_attrs.get(ATTEMPT, 0) < RULES[score.outcome].reruns
+    def tell(self, number: int, score: Score, *, interrupted: bool = False) -> bool:
+        """Tell Optuna how a trial ended; after this it is not RUNNING, whatever happened to it.
 
-    def tell(self, number: int, score: Score) -> None:
-        """Tell Optuna how a trial ended; after this it is not RUNNING, whatever happened to it."""
-        run_again = self.will_rerun(number, score)
+        Args:
+            number: The trial.
+            score: How it ended.
+            interrupted: Whether the whole study stops: the trial is then waiting again, whatever its attempts.
+
+        Returns:
+            Whether the configuration waits to be run again under a new number, and so does not count for the budget.
+        """
         trial = self._running.pop(number)
+        attempt = trial.user_attrs.get(ATTEMPT, 0)
+        run_again = interrupted or attempt < RULES[score.outcome].reruns
         trial.set_user_attr(OUTCOME, str(score.outcome))
         trial.set_user_attr(RUN_AGAIN, run_again)
         told = Told.FAIL if run_again else RULES[score.outcome].told
@@ -127,10 +133,11 @@ class Search:
                 trial.set_constraint(check, score.margins[check])
         self.study.tell(trial, self._values(score) if told is Told.COMPLETE else None, _STATES[told])
         if run_again:
-            attempt = trial.user_attrs.get(ATTEMPT, 0) + 1
-            self.study.enqueue_trial(trial.params, user_attrs={ATTEMPT: attempt, RERUN_OF: number})
+            attempts = attempt if interrupted else attempt + 1
+            self.study.enqueue_trial(trial.params, user_attrs={ATTEMPT: attempts, RERUN_OF: number})
         else:
             self.finished += 1
+        return run_again
 
     def _values(self, score: Score) -> list[float]:
         """Return the searched objectives, the worst possible where one was not measured: Optuna refuses NaN."""

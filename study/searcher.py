@@ -56,10 +56,12 @@ class StudySearcher(Searcher):
         self._config, self._experiment, self._search = config, experiment, search
         self._records, self._progress, self._make_task = records, progress, make_task
         self._trials: dict[str, _Running] = {}
+        self.failure: Exception | None = None
+        """What kept a finished trial from being recorded or told. Ray would swallow it, so the driver raises it."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's config, None for "ask again later", or FINISHED when the budget is used."""
-        if self._search.done:
+        if self._search.done or self.failure is not None:
             return Searcher.FINISHED
         proposal = self._search.ask()
         if proposal is None:
@@ -82,14 +84,17 @@ class StudySearcher(Searcher):
             return
         if result is not None and REPORT in result:
             running.take(result[REPORT])
-        self._finish(running, "the worker was lost too often" if error else None)
+        try:
+            self._finish(running, "the worker was lost too often" if error else None)
+        except Exception as failure:
+            self.failure = failure
 
     def interrupt(self) -> None:
         """End all trials that Ray no longer runs, so that none is left RUNNING in the storage."""
         for trial_id in list(self._trials):
-            self._finish(self._trials.pop(trial_id), "the study was interrupted")
+            self._finish(self._trials.pop(trial_id), "the study was interrupted", interrupted=True)
 
-    def _finish(self, running: _Running, lost: str | None) -> None:
+    def _finish(self, running: _Running, lost: str | None, *, interrupted: bool = False) -> None:
         """Write the record, then tell Optuna: after a crash in between, the record still knows what to tell."""
         result = self._score(running, lost)
         report, number = running.last, running.proposal.number
@@ -109,8 +114,7 @@ class StudySearcher(Searcher):
                 error=error,
             )
         )
-        run_again = self._search.will_rerun(number, result)
-        self._search.tell(number, result)
+        run_again = self._search.tell(number, result, interrupted=interrupted)
         self._progress.finished(number, result, seconds, run_again=run_again, error=error)
 
     def _score(self, running: _Running, lost: str | None) -> Score:
@@ -133,6 +137,22 @@ class StudySearcher(Searcher):
             NotImplementedError: Always.
         """
         raise NotImplementedError("a study is not restored through Ray; its storage and records are the truth")
+
+
+class StopOnFailure(tune.Stopper):
+    """Ends the study when a finished trial could not be recorded or told."""
+
+    def __init__(self, searcher: StudySearcher) -> None:
+        """Keep the searcher."""
+        self._searcher = searcher
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return False: single trials end by themselves."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether to stop everything."""
+        return self._searcher.failure is not None
 
 
 class ProgressCallback(tune.Callback):

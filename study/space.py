@@ -161,9 +161,12 @@ def _name_problems(space: Space, base: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value_problems(space: Space, experiment: Experiment, base: Mapping[str, Any]) -> list[str]:
-    """Return what the experiment says about each extreme value, set where its conditions hold."""
+    """Return what the experiment says about each extreme value, set where its conditions hold.
+
+    What it says about the base configuration already is left out.
+    """
     found: dict[str, None] = {}  # ordered, without repeats
-    problems_of_base = set(experiment.problems(with_values(base, _setting(space, {}, base))))
+    problems_of_base = experiment.problems(base)
     for parameter in space.parameters:
         conditions = _with_parents(space, parameter)
         for value in parameter.extremes():
@@ -171,7 +174,7 @@ def _value_problems(space: Space, experiment: Experiment, base: Mapping[str, Any
             for problem in experiment.problems(with_values(base, values)):
                 if problem not in problems_of_base:
                     found[f"space.parameters ({parameter.name}) permits {value!r}, but {problem}"] = None
-    return [*problems_of_base, *found]
+    return list(found)
 
 
 def _with_parents(space: Space, parameter: Parameter) -> dict[str, Any]:

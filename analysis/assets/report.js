@@ -33,7 +33,7 @@
   const VERDICT = { pass: "pass", violation: "violation", too_little_data: "too little data", missing: "missing" };
 
   // ---- one check: every adversary's estimate and interval beside baseline, chance, majority and bound ----
-  const WIDTH = 520, LEFT = 92, RIGHT = 416, STEP = 30;
+  const WIDTH = 520, LEFT = 84, RIGHT = 388, STEP = 30;
   const isNumber = (value) => typeof value === "number";
   // The range follows what is judged; chance and majority join it where that costs less than half the width.
   function scaleOf(check) {
@@ -75,30 +75,31 @@
         svg.append(draw("line", { x1: scale.at(member.baseline_low), x2: scale.at(member.baseline_high), y1: y, y2: y, stroke: INK, opacity: 0.35, "stroke-width": 8 }));
       svg.append(draw("path", { d: `M${at - 6} ${y} L${at} ${y - 6} L${at + 6} ${y} L${at} ${y + 6} Z`, fill: "#fff", stroke: INK, "stroke-width": 1.4 }));
     }
-    let text = "no result";
+    const stated = draw("text", { x: RIGHT + 12, y: y + 4 });
+    stated.append(draw("tspan", { "font-weight": 600 }, member.value === null ? "no result" : number(member.value)));
+    stated.append(draw("tspan", { dx: 6, class: "soft" }, member.votes ? interval(member) : "no vote"));
+    svg.append(stated);
     if (member.value !== null) {
       const colour = member.votes ? GOOD : "#9aa5b1";
       if (member.low !== null && member.high !== null)
         svg.append(draw("line", { x1: scale.at(member.low), x2: scale.at(member.high), y1: y, y2: y, stroke: colour, "stroke-width": 3 }));
       svg.append(draw("circle", { cx: scale.at(member.value), cy: y, r: 5.2, fill: member.votes ? colour : "#fff", stroke: colour, "stroke-width": 2 }));
-      text = number(member.value);
     }
-    svg.append(draw("text", { x: RIGHT + 12, y: y + 4, "font-weight": 600 }, text + (member.votes ? "" : " (no vote)")));
   }
   function describe(check) {
-    return check.label + " " + check.bound + ": " + check.members.map((member) =>
+    return check.label + " (" + check.bound + "): " + check.members.map((member) =>
       member.name + " " + number(member.value) + (interval(member) ? " (" + interval(member) + ")" : "") +
       (isNumber(member.at) ? ", bound " + number(member.at) : "") + ", baseline " + number(member.baseline) +
       ", chance " + number(member.chance) + ", majority " + number(member.majority) + (member.votes ? "" : ", no vote")).join("; ");
   }
   function checkBlock(check) {
-    const state = check.margin === null ? "\u2297 no result, counted as violated"
+    const state = check.missing ? "\u2297 no result, counted as violated"
       : check.within ? "\u25cf estimate: within" : "\u2297 estimate: beyond";
     const block = make("div", { class: "check" },
       make("div", { class: "title" }, make("strong", {}, check.label),
         make("span", { class: "chip " + (check.within ? "good" : "bad") }, state),
         make("span", { class: "chip " + (check.verdict in VERDICT ? check.verdict : "") }, "verdict: " + (VERDICT[check.verdict] || check.verdict))),
-      make("div", { class: "rule" }, "bound " + check.bound + " [" + check.unit + "]; margin " + number(check.margin) + " in units of " + String(check.scale) + outside(check)));
+      make("div", { class: "rule" }, check.bound + " [" + check.unit + "]; margin " + number(check.margin) + " in units of " + String(check.scale) + outside(check)));
     const scale = scaleOf(check);
     if (scale === null) return block;
     const height = STEP * check.members.length + 22;
@@ -133,7 +134,7 @@
   function rowsTable(headers, rows) {
     return make("table", {},
       make("thead", {}, make("tr", {}, ...headers.map((text) => make("th", { scope: "col" }, text)))),
-      make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))))));
+      make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", / to /.test(cell) ? { class: "fixed" } : {}, cell))))));
   }
   function picture(trial) {
     const gallery = data.galleries[trial];
@@ -160,19 +161,20 @@
   }
   function fill(item) {
     const place = data.order.indexOf(item.trial);
-    const objectives = item.objectives.map((o) => [o.label + (o.searched ? " (searched)" : ""), number(o.value), interval(o), o.direction]);
+    const objectives = item.objectives.map((o) => [o.label + (o.searched ? " (searched)" : ""), number(o.value), interval(o), o.unit + "; " + o.direction]);
     const metrics = item.metrics.map((m) => [m.label + (m.votes ? "" : " (no vote)"), number(m.value), interval(m), number(m.baseline), m.unit]);
     const facts = ["rank " + item.rank + " of " + data.order.length, ...item.strata, item.outcome + (item.meaning ? ": " + item.meaning : ""),
       item.seconds === null ? null : item.seconds.toFixed(0) + " s", item.seed === null ? null : "seed " + item.seed];
-    panel.replaceChildren(heading(item, place),
+    const parts = [heading(item, place),
       make("p", { class: "facts" }, make("span", { class: "chip " + (item.feasible ? "good" : "bad") }, item.feasible ? "\u25cf feasible by estimate" : "\u2297 infeasible"),
         item.front ? " \u2605 on the feasible front \u00b7 " : " ", facts.filter((text) => text).join(" \u00b7 ")),
       item.error ? make("div", { class: "failure" }, make("strong", {}, "Error. "), item.error) : null,
       picture(item.trial),
-      make("h3", {}, "Objectives"), rowsTable(["Objective", "Value", "95 % interval", "Direction"], objectives),
+      make("h3", {}, "Objectives"), rowsTable(["Objective", "Value", "95 % interval", "Unit and direction"], objectives),
       make("h3", {}, "Checks"), make("div", { class: "bullets" }, ...checksOf(item.trial)),
       make("h3", {}, "Further metrics"), rowsTable(["Metric", "Value", "95 % interval", "Baseline", "Unit"], metrics),
-      make("h3", {}, "Configuration"), rowsTable(["Parameter", "Value", "Role"], item.parameters.map(parameterRow)));
+      make("h3", {}, "Configuration"), rowsTable(["Parameter", "Value", "Role"], item.parameters.map(parameterRow))];
+    panel.replaceChildren(...parts.filter((part) => part !== null));
   }
   function show(trial) {
     const item = data.trials[trial];
@@ -215,15 +217,20 @@
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !panel.hidden) hide(); });
   window.addEventListener("hashchange", fromAddress);
   const config = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]], toImageButtonOptions: { format: "svg" } };
+  fromAddress();
   document.querySelectorAll("[data-figure]").forEach((place) => {
     const figure = figures[place.dataset.figure];
-    Plotly.newPlot(place, figure.data, figure.layout, config).then(() => {
-      place.on("plotly_click", (event) => {
-        const point = event.points.find((candidate) => typeof candidate.customdata === "number");
-        if (point) show(point.customdata);
-      });
+    try {  // One figure that fails must not take the others and the panel with it.
+      Plotly.newPlot(place, figure.data, figure.layout, config);
+    } catch (error) {
+      place.replaceChildren(make("p", { class: "empty" }, "This figure cannot be drawn in this browser: " + error.message));
+      console.error(place.dataset.figure, error);
+      return;
+    }
+    place.on("plotly_click", (event) => {
+      const point = event.points.find((candidate) => typeof candidate.customdata === "number");
+      if (point) show(point.customdata);
     });
   });
   window.addEventListener("beforeprint", () => document.querySelectorAll("[data-figure]").forEach((place) => Plotly.Plots.resize(place)));
-  fromAddress();
 })();

@@ -7,8 +7,10 @@ from plotly.subplots import make_subplots
 from analysis.figures.theme import BLACK, FEASIBLE, INFEASIBLE, INK, MUTED, style, symbol
 from analysis.fronts import Front
 from analysis.points import Points
-from analysis.words import axis_title, escape_plotly, plain
+from analysis.words import axis_title, escape_plotly, plain, short_label
 
+CROWDED = 150
+"""Points in a panel from which on they are drawn smaller."""
 ROW_HEIGHT = 330
 """Height of a row of panels where there are several, in pixels."""
 
@@ -39,14 +41,14 @@ def draw_fronts(fronts: tuple[Front, ...], points: Points) -> go.Figure:
     for front in fronts:
         row, column = titles.index(front.title) + 1, columns.index(front.x.name) + 1
         _draw_lines(drawn, front, row, column, shown)
-        _draw_reference(drawn, front, row, column, shown)
         _draw_points(drawn, front, points, row, column, shown)
+        _draw_reference(drawn, front, row, column, shown)
         _draw_bounds(drawn, front, row, column)
         _draw_note(drawn, front, row, column)
         if row == len(titles):
             drawn.update_xaxes(title_text=axis_title(front.x), row=row, col=column)
         if column == 1:
-            drawn.update_yaxes(title_text=axis_title(front.y), row=row, col=column)
+            drawn.update_yaxes(title_text=axis_title(front.y, short=several), row=row, col=column)
     return drawn
 
 
@@ -60,7 +62,7 @@ def _once(shown: set[str], name: str, *, rank: int) -> dict[str, object]:
 def _draw_bounds(drawn: go.Figure, front: Front, row: int, column: int) -> None:
     for bound in front.bounds:
         drawn.add_vline(
-            x=bound.at, line={"color": INFEASIBLE, "width": 1.3, "dash": "dash"}, layer="below", row=row, col=column
+            x=bound.at, line={"color": INFEASIBLE, "width": 1.3, "dash": "dash"}, layer="above", row=row, col=column
         )
         drawn.add_annotation(
             x=bound.at,
@@ -119,7 +121,7 @@ def _draw_points(drawn: go.Figure, front: Front, points: Points, row: int, colum
             marker = {
                 "symbol": symbol(index, feasible),
                 "color": colour,
-                "size": np.where(on_front[chosen], 13, 10),
+                "size": np.where(on_front[chosen], 13, 10 if len(front.rows) < CROWDED else 7),
                 "opacity": 0.9 if feasible else 0.75,
                 "line": {"width": rings, "color": [BLACK if on else colour for on in on_front[chosen]]},
             }
@@ -149,8 +151,8 @@ def _draw_reference(drawn: go.Figure, front: Front, row: int, column: int, shown
             x=[front.reference.x],
             y=[front.reference.y],
             mode="markers",
-            marker={"symbol": "star", "size": 16, "color": "#ffffff", "line": {"width": 2, "color": BLACK}},
-            hovertemplate=_reference_text(front.x.label, front.reference.x_is, front.y.label),
+            marker={"symbol": "star-open", "size": 15, "color": BLACK, "line": {"width": 2}},
+            hovertemplate=_reference_text(short_label(front.x), front.reference.x_is, short_label(front.y)),
             **_once(shown, name, rank=20),
         ),
         row=row,

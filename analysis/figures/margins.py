@@ -100,6 +100,12 @@ def _draw_trials(
     )
 
 
+def _counts(check: CheckSummary) -> str:
+    missing = int(check.missing.sum())
+    text = f"<b>{check.passed}</b> within<br><b>{check.stopped}</b> beyond"
+    return text + (f"<br><b>{missing}</b> no result" if missing else "")
+
+
 def _draw_words(drawn: go.Figure, checks: tuple[CheckSummary, ...], levels: dict[str, int]) -> None:
     for check in checks:
         drawn.add_annotation(
@@ -107,7 +113,7 @@ def _draw_words(drawn: go.Figure, checks: tuple[CheckSummary, ...], levels: dict
             xref="paper",
             xanchor="left",
             y=levels[check.constraint.check],
-            text=f"<b>{check.passed}</b> within<br><b>{check.stopped}</b> beyond",
+            text=_counts(check),
             showarrow=False,
             align="left",
             font={"size": 12.5, "color": INK},

@@ -14,7 +14,7 @@ from analysis.parallel import INACTIVE, Axis, Parallel
 from analysis.points import Points
 from analysis.records import Floats
 from analysis.schema import Objective
-from analysis.words import direction_text, escape_plotly, objective_unit
+from analysis.words import direction_text, escape_plotly, objective_unit, short_label
 
 SHADES = len(SCALE)
 """Lines of one shade share a trace, so that hundreds of trials stay quick to draw."""
@@ -132,7 +132,7 @@ def _write(drawn: go.Figure, x: float, y: float, text: str, **options: Any) -> N
 
 def _draw_legend(drawn: go.Figure, objective: Objective, low: float, high: float) -> None:
     unit = escape_plotly(objective_unit(objective))
-    title = f"{escape_plotly(objective.label)}<br>[{unit}]<br><i>{direction_text(objective)}</i>"
+    title = f"{escape_plotly(short_label(objective))}<br>[{unit}]<br><i>{direction_text(objective)}</i>"
     drawn.add_trace(
         go.Scatter(
             x=[None],

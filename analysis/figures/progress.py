@@ -1,5 +1,7 @@
 """Draw the best feasible value over the trials of a study."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -7,7 +9,7 @@ from analysis.figures.theme import BLACK, DASHES, FEASIBLE, INFEASIBLE, LINES, M
 from analysis.points import Points
 from analysis.progress import Progress
 from analysis.schema import Objective
-from analysis.words import axis_title
+from analysis.words import axis_title, escape_plotly
 
 
 def draw_progress(progress: Progress, points: Points, objective: Objective, guess: float | None) -> go.Figure:
@@ -23,62 +25,22 @@ def draw_progress(progress: Progress, points: Points, objective: Objective, gues
     steps = np.arange(1, len(progress.rows) + 1)
     for feasible in (False, True):
         _draw_trials(drawn, progress, points, steps, feasible)
-    drawn.add_trace(
-        go.Scatter(
-            x=steps,
-            y=progress.best,
-            mode="lines",
-            line={"color": BLACK, "width": 2.6, "shape": "hv"},
-            name="best feasible so far",
-            hovertemplate="after %{x} trials: %{y:.3f}<extra>best feasible</extra>",
-        )
-    )
-    for index, (family, best) in enumerate(progress.by_family):
-        line = {
-            "color": LINES[(index + 1) % len(LINES)],
-            "width": 1.8,
-            "dash": DASHES[index % len(DASHES)],
-            "shape": "hv",
-        }
-        if np.isfinite(best).any():
-            drawn.add_trace(
-                go.Scatter(x=steps, y=best, mode="lines", line=line, name=f"best feasible, {family}", hoverinfo="skip")
-            )
     if guess is not None and np.isfinite(guess):
-        line = {"color": MUTED, "width": 1.6, "dash": "dot"}
-        ends = [0, len(steps) + 1]
-        drawn.add_trace(
-            go.Scatter(
-                x=ends, y=[guess, guess], mode="lines", line=line, name="what anyone can guess", hoverinfo="skip"
-            )
-        )
+        line: dict[str, Any] = {"color": MUTED, "width": 1.6, "dash": "dot"}
+        drawn.add_trace(_line(np.array([0, len(steps) + 1]), np.array([guess, guess]), "what anyone can guess", line))
+    if np.isfinite(progress.best).any():
+        drawn.add_trace(_line(steps, progress.best, "best feasible so far", {"color": BLACK, "width": 2.8}))
     for index, (family, best) in enumerate(progress.by_family):
-        line = {
-            "color": LINES[(index + 1) % len(LINES)],
-            "width": 1.8,
-            "dash": DASHES[index % len(DASHES)],
-            "shape": "hv",
-        }
+        line = {"color": LINES[(index + 1) % len(LINES)], "width": 1.8, "dash": DASHES[index % len(DASHES)]}
         if np.isfinite(best).any():
-            drawn.add_trace(
-                go.Scatter(x=steps, y=best, mode="lines", line=line, name=f"best feasible, {family}", hoverinfo="skip")
-            )
-    if guess is not None and np.isfinite(guess):
-        drawn.add_hline(
-            y=guess,
-            line={"color": BLACK, "width": 1.2, "dash": "dot"},
-            annotation={
-                "text": "what anyone can guess",
-                "font": {"size": 11.5},
-                "x": 0,
-                "xanchor": "left",
-                "yanchor": "bottom",
-                "bgcolor": "rgba(255,255,255,0.8)",
-            },
-        )
+            drawn.add_trace(_line(steps, best, f"best feasible, {escape_plotly(family)}", line))
     drawn.update_xaxes(title_text="Trials finished, in order of completion [count]", rangemode="tozero")
     drawn.update_yaxes(title_text=axis_title(objective))
     return drawn
+
+
+def _line(xs: np.ndarray, ys: np.ndarray, name: str, line: dict[str, Any]) -> go.Scatter:
+    return go.Scatter(x=xs, y=ys, mode="lines", line={**line, "shape": "hv"}, name=name, hoverinfo="skip")
 
 
 def _draw_trials(drawn: go.Figure, progress: Progress, points: Points, steps: np.ndarray, feasible: bool) -> None:

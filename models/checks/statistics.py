@@ -1,12 +1,13 @@
 """Estimates and intervals of what adversaries reach: accuracies, the area under the ROC curve, and P_E.
 
-numpy and scipy only. Every interval covers the sampling of the test images and nothing else: how far an adversary moves when
-it is trained again shows in the spread over the honest seeds, which is kept beside these limits and not inside them.
+numpy and scipy only. Every interval covers the sampling of the test images and nothing else: how far an adversary
+moves when it is trained again shows in the spread over the honest seeds, which is kept beside these limits and not
+inside them.
 
 References:
-    Clopper, Pearson. "The use of confidence or fiducial limits illustrated in the case of the binomial". Biometrika 26, 1934.
-    DeLong, DeLong, Clarke-Pearson. "Comparing the areas under two or more correlated receiver operating characteristic
-    curves: a nonparametric approach". Biometrics 44, 1988.
+    Clopper, Pearson. "The use of confidence or fiducial limits illustrated in the case of the binomial". Biometrika
+    26, 1934. DeLong, DeLong, Clarke-Pearson. "Comparing the areas under two or more correlated receiver operating
+    characteristic curves: a nonparametric approach". Biometrics 44, 1988.
     Obuchowski. "Nonparametric analysis of clustered ROC curve data". Biometrics 53, 1997.
     Hoeffding. "On the distribution of the number of successes in independent trials". Ann. Math. Statist. 27, 1956.
 """
@@ -79,7 +80,8 @@ def mean_accuracy(accuracies: ArrayLike, images: int, *, confidence: float = CON
         images: Number of test images that each was judged on, >= 1.
 
     Returns:
-        The mean; its interval is that of one adversary of this accuracy, since more seeds on the same images add no images.
+        The mean; its interval is that of one adversary of this accuracy, since more seeds on the same images add no
+        images.
 
     Raises:
         ValueError: If there is no accuracy or no image.
@@ -115,8 +117,8 @@ def auc(negative: ArrayLike, positive: ArrayLike) -> float:
 
     Args:
         negative: (m,) scores of covers, m >= 1.
-        positive: (n,) scores of stego images, n >= 1. Higher means "stego"; the direction is fixed, so a detector that is
-            wrong more often than not stays below 0.5.
+        positive: (n,) scores of stego images, n >= 1. Higher means "stego"; the direction is fixed, so a detector that
+            is wrong more often than not stays below 0.5.
 
     Raises:
         ValueError: If a side is empty or a score is NaN.
@@ -168,8 +170,8 @@ def best_threshold(negative: ArrayLike, positive: ArrayLike) -> float:
         positive: (n,) validation scores of stego images, n >= 1.
 
     Returns:
-        Half-way between two neighbouring scores, or an infinity where calling everything one class is best; "stego" is a
-        score above it. Of equally good thresholds, the middle one.
+        Half-way between two neighbouring scores, or an infinity where calling everything one class is best; "stego" is
+        a score above it. Of equally good thresholds, the middle one.
 
     Raises:
         ValueError: If a side is empty or a score is NaN.
@@ -199,9 +201,10 @@ def error_probability(
         ValueError: If the sides differ in number, are empty, or a score is NaN.
 
     Notes:
-        With as many covers as stego images P_E is errors / 2 n. The binomial limits of that count are kept although the two
-        rates differ: a sum of independent trials of unequal chances spreads less than the binomial (Hoeffding 1956), and
-        within a pair a false alarm makes a miss less likely, not more, because both follow the image's content.
+        With as many covers as stego images P_E is errors / 2 n. The binomial limits of that count are kept although
+        the two rates differ: a sum of independent trials of unequal chances spreads less than the binomial (Hoeffding
+        1956), and within a pair a false alarm makes a miss less likely, not more, because both follow the image's
+        content.
     """
     negatives, positives = _scores(negative, positive)
     if negatives.size != positives.size:
@@ -221,8 +224,8 @@ def difference_interval(first: Estimate, second: Estimate) -> Estimate:
         second: Likewise, at the same confidence.
 
     Notes:
-        Two adversaries judged on the same test images tend to err on the same ones; the interval is then too wide, not too
-        narrow.
+        Two adversaries judged on the same test images tend to err on the same ones; the interval is then too wide, not
+        too narrow.
 
     References:
         Newcombe. "Interval estimation for the difference between independent proportions". Statist. Med. 17, 1998; with
@@ -239,7 +242,9 @@ def _scores(negative: ArrayLike, positive: ArrayLike) -> tuple[np.ndarray, np.nd
     negatives = np.asarray(negative, dtype=np.float64).ravel()
     positives = np.asarray(positive, dtype=np.float64).ravel()
     if negatives.size == 0 or positives.size == 0:
-        raise ValueError(f"scores of covers and of stego images are needed; found {negatives.size} and {positives.size}")
+        raise ValueError(
+            f"scores of covers and of stego images are needed; found {negatives.size} and {positives.size}"
+        )
     if np.isnan(negatives).any() or np.isnan(positives).any():
         raise ValueError("scores must be numbers; found NaN")
     return negatives, positives

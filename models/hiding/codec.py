@@ -38,7 +38,6 @@ class CodecConfig:
     """Peak learning rate of Adam's one-cycle schedule, > 0."""
     flip_rate: float = 0.02
     """Share of code values flipped in training, 0 to 0.5."""
-    seed: int = 0
 
 
 class Codec(nn.Module):
@@ -100,6 +99,7 @@ def train_codec(
     config: CodecConfig,
     images: Tensor,
     *,
+    seed: int,
     report_every: int = 100,
     on_report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> Codec:
@@ -108,6 +108,7 @@ def train_codec(
     Args:
         config: Its settings.
         images: Train split, (n, 3, size, size), uint8, on the device to train on.
+        seed: Seed of the initial weights, the batches and the flips.
         report_every: Steps between two reports.
         on_report: Called with the step and the losses.
 
@@ -118,7 +119,7 @@ def train_codec(
         FloatingPointError: If the loss is no longer finite.
         ValueError: If ``config.bits`` is not permitted.
     """
-    with seeded(config.seed, "codec"):
+    with seeded(seed, "codec"):
         codec = Codec(config, size=images.shape[-1]).to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = torch.optim.Adam(codec.parameters(), config.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)

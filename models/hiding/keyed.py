@@ -62,7 +62,7 @@ def embed(covers: np.ndarray, bits: np.ndarray, *, key: Key, strength: int, rand
         )
     nonces = draw_nonces(len(covers), random)
     stego = covers.reshape(len(covers), values).copy()
-    embed_nonces(stego, nonces, key, strength, random)
+    embed_nonces(stego, stego.copy(), nonces, key=key, strength=strength, random=random)
     carriers = _payload_positions(key, nonces, values, bits.shape[1], strength)
     wanted = _group(key.encrypt(bits, nonces), bits_per_value(strength))
     moved = _move(np.take_along_axis(stego, carriers, axis=1), wanted, strength, random)
@@ -90,23 +90,26 @@ def extract(stego: np.ndarray, count: int, *, key: Key, strength: int) -> np.nda
     return key.encrypt(_ungroup(read, bits_per_value(strength), count), nonces)
 
 
-def embed_nonces(flat: np.ndarray, nonces: np.ndarray, key: Key, limit: int, random: np.random.Generator) -> None:
-    """Write each nonce into the lowest bits of its keyed positions, changing values by at most 1, in place.
+def embed_nonces(
+    flat: np.ndarray, covers: np.ndarray, nonces: np.ndarray, *, key: Key, strength: int, random: np.random.Generator
+) -> None:
+    """Write each nonce into the lowest bits at its keyed positions, changing values by at most 1, in place.
 
     Args:
         flat: Images as (n, values), uint8; changed in place.
+        covers: What they were before embedding, same shape; values stay within ``strength`` of it.
         nonces: (n, 8), uint8.
         key: Chooses the positions.
-        limit: Must be at least 1.
-        random: Chooses between adding and subtracting 1.
-
-    Raises:
-        ValueError: If ``limit`` is below 1: at strength 0 nothing may be changed.
+        strength: Largest change against the covers in grey levels, >= 1.
+        random: Chooses between adding and subtracting 1 where both are allowed.
     """
-    if limit < 1:
-        raise ValueError(f"limit={limit}: a nonce needs an embedding strength of at least 1 grey level")
     positions = key.nonce_positions(flat.shape[1])
-    flat[:, positions] = _move(flat[:, positions], np.unpackbits(nonces, axis=1), 1, random)
+    values, start = flat[:, positions].astype(np.int16), covers[:, positions].astype(np.int16)
+    change = 1 - 2 * random.integers(0, 2, values.shape, dtype=np.int16)
+    change[values >= np.minimum(255, start + strength)] = -1
+    change[values <= np.maximum(0, start - strength)] = 1
+    wrong = (values & 1) != np.unpackbits(nonces, axis=1)
+    flat[:, positions] = np.where(wrong, values + change, values).astype(np.uint8)
 
 
 def extract_nonces(flat: np.ndarray, key: Key) -> np.ndarray:

@@ -109,7 +109,7 @@ class Extractor(nn.Module):
         """Build the network; arguments as for :class:`Embedder`."""
         super().__init__()
         self.bits, self.scale, self.strength = bits, size // GRID, strength
-        self.residuals = HighPass()
+        self.residuals = SecondDifferences()
         self.body = nn.Sequential(
             nn.Conv2d(9 * self.scale**2, width, 3, 1, 1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2),
             nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2),
@@ -125,7 +125,7 @@ class Extractor(nn.Module):
         return planes.flatten(1) if self.bits % GRID**2 == 0 else planes.mean((2, 3))
 
 
-class HighPass(nn.Module):
+class SecondDifferences(nn.Module):
     """Second differences of neighbouring pixels in grey levels, clipped: the traces are of a few levels, edges of many."""
 
     def __init__(self, clip: float = 16.0) -> None:
@@ -221,10 +221,12 @@ class LearnedTraining:
             "bits": (1.0, F.binary_cross_entropy_with_logits(self.extractor(stego), bits)),
             "residual": (config.residual_weight, change.square().mean()),
         }
+        # Adversaries against an embedder that cannot write yet make it hide nothing, for good: they come in over the run.
+        ramp = min(1.0, self.epoch / max(1.0, 0.5 * config.epochs))
         if config.identity_weight:
-            terms["identity"] = (config.identity_weight, distance_to_uniform(self.identity_adversary(stego)))
+            terms["identity"] = (ramp * config.identity_weight, distance_to_uniform(self.identity_adversary(stego)))
         if config.steganalysis_weight:
-            terms["steganalysis"] = (config.steganalysis_weight, F.softplus(self.steganalyser(stego)).mean())
+            terms["steganalysis"] = (ramp * config.steganalysis_weight, F.softplus(self.steganalyser(stego)).mean())
         update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
         return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
 
@@ -289,7 +291,7 @@ def _identity_adversary(identities: int) -> nn.Sequential:
 
 def _steganalyser() -> nn.Sequential:
     return nn.Sequential(
-        HighPass(), nn.Conv2d(9, 24, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(24, 48, 3, 2, 1), nn.LeakyReLU(0.2),
+        SecondDifferences(), nn.Conv2d(9, 24, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(24, 48, 3, 2, 1), nn.LeakyReLU(0.2),
         nn.Conv2d(48, 48, 3, 2, 1), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 1),
         nn.Flatten(0),
     )  # fmt: skip

@@ -1,8 +1,6 @@
 """Settings of the PP-GAN (stage one of a trial)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 RECIPES = ("anchored", "paper")
 CRITICS = ("three_headed", "patch", "spectral_hinge")
@@ -10,14 +8,14 @@ CRITICS = ("three_headed", "patch", "spectral_hinge")
 
 @dataclass(frozen=True)
 class PPGANConfig:
-    """Settings of one PP-GAN. Two trials whose settings are equal share one trained PP-GAN.
+    """Settings of one PP-GAN; trials whose settings are equal share one trained PP-GAN.
 
-    The weights of the losses default to the FERG column of PPRL-VGAN (Chen, Konrad, Ishwar 2018) in the ``paper`` recipe.
+    The weights of the critic's terms are those that PPRL-VGAN (Chen, Konrad, Ishwar 2018) used on FERG.
     """
 
     recipe: str = "anchored"
-    """``paper``: the published losses alone. ``anchored``: half of each batch is reconstructed, and identity adversaries on
-    the latent code and on the image take the identity out; needed for faces to appear within a short training."""
+    """``paper``: the published losses alone. ``anchored``: half of each batch is reconstructed, and identity adversaries
+    on the latent code and on the image take the identity out; needed for faces to appear within a short training."""
     critic: str = "three_headed"
     """Type of the GAN's discriminator: ``three_headed`` (as published), ``patch`` or ``spectral_hinge``."""
     width: int = 32
@@ -29,7 +27,7 @@ class PPGANConfig:
     batch_size: int = 64
     """Images a step, >= 2."""
     learning_rate: float = 1e-3
-    """Adam's in ``anchored`` (2e-3 at most keeps it stable), RMSprop's in ``paper`` (3e-4 as published); > 0."""
+    """Adam's in ``anchored``, RMSprop's in ``paper`` (published: 3e-4); between 0 and 1."""
     kl_weight: float = 0.01
     """Weight of the KL divergence of the latent code, averaged over its dimensions, >= 0 (``paper``: 0.002)."""
     adversarial_weight: float = 0.108
@@ -40,8 +38,6 @@ class PPGANConfig:
     """Weight of the critic's expression term in the generator's loss, >= 0."""
     concealment_weight: float = 1.0
     """``anchored`` only: weight of the identity adversaries on the latent code and on the image, >= 0."""
-    seed: int = 0
-    """Seed of the initial weights, the batches and the noise."""
 
     def problems(self) -> list[str]:
         """Return what is wrong with the settings, a line each, naming the field, the value and what is permitted."""
@@ -49,7 +45,7 @@ class PPGANConfig:
         for name, permitted in (("recipe", RECIPES), ("critic", CRITICS)):
             if getattr(self, name) not in permitted:
                 found.append(f"stage_one.{name}={getattr(self, name)!r}: must be one of {', '.join(permitted)}")
-        for name, least in (("width", 4), ("latent", 1), ("steps", 1), ("batch_size", 2), ("seed", 0)):
+        for name, least in (("width", 4), ("latent", 1), ("steps", 1), ("batch_size", 2)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 found.append(f"stage_one.{name}={value!r}: must be a whole number of at least {least}")
@@ -61,21 +57,3 @@ class PPGANConfig:
             if field.name.endswith("_weight") and not (isinstance(value, int | float) and 0 <= value < float("inf")):
                 found.append(f"stage_one.{field.name}={value!r}: must be a finite number of at least 0")
         return found
-
-    @classmethod
-    def from_mapping(cls, mapping: Mapping[str, Any]) -> "PPGANConfig":
-        """Build the settings from a plain mapping.
-
-        Raises:
-            ValueError: If a key is unknown or a value is not permitted; the message lists every problem.
-        """
-        names = {field.name for field in fields(cls)}
-        known = {name: value for name, value in mapping.items() if name in names}
-        problems = [
-            f"stage_one.{name}: unknown; known are {', '.join(sorted(names))}" for name in mapping if name not in names
-        ]
-        config = cls(**known)
-        problems += config.problems()
-        if problems:
-            raise ValueError("\n".join(problems))
-        return config

@@ -1,7 +1,7 @@
 """The sanitiser: an image and a target identity in, an image of that identity with the same expression out.
 
-PPRL-VGAN's variational generator (Chen, Konrad, Ishwar, "VGAN-Based Image Representation Learning for Privacy-Preserving
-Facial Expression Recognition", CVPR workshops 2018). Differences: any power-of-two size from 16 (the published network is
+PPRL-VGAN's variational generator (Chen, Konrad, Ishwar, "VGAN-Based Image Representation Learning for
+Privacy-Preserving Facial Expression Recognition", CVPR workshops 2018). Differences: any power-of-two size from 16 (the published network is
 the one for 64 x 64 and width 32), and in the ``anchored`` recipe a free log-variance and no dropout.
 """
 
@@ -60,17 +60,17 @@ class Generator(nn.Module):
         return mean, torch.sigmoid(log_variance) if self.published else log_variance.clamp(-8.0, 4.0)
 
     def decode(self, code: Tensor, target: Tensor) -> Tensor:
-        """Return images (n, 3, size, size), float32 in [-1, 1], of a code (n, latent) and target identities (n,) int64."""
+        """Return images (n, 3, size, size) in [-1, 1] of codes (n, latent) and target identities (n,) int64."""
         one_hot = F.one_hot(target, self.identities).to(code.dtype)
         features = self.spread(torch.cat([code, one_hot], dim=1))
         return self.decoder(features.view(-1, self.base, 4, 4))
 
 
 def sample_code(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """Return ``mean + noise * standard deviation``; all (n, latent). The noise is an argument: see principle of seeds."""
+    """Return ``mean + noise * standard deviation``; all (n, latent), the noise standard normal."""
     return mean + noise * torch.exp(0.5 * log_variance)
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the KL divergence of N(mean, exp(log_variance)) from N(0, 1) in nats, averaged over batch and dimensions."""
+    """Return KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, averaged over batch and dimensions."""
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()

@@ -193,6 +193,7 @@ def train_ppgan(
     config: PPGANConfig,
     training_set: TrainingSet,
     *,
+    seed: int,
     report_every: int = 50,
     on_report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> tuple[Generator, list[dict[str, float]]]:
@@ -201,6 +202,7 @@ def train_ppgan(
     Args:
         config: Its settings.
         training_set: The train split, on the device to train on.
+        seed: Seed of the initial weights, the batches, the noise and the dropout.
         report_every: Steps between two reports.
         on_report: Called with the step and the losses.
 
@@ -214,7 +216,7 @@ def train_ppgan(
         The same seed gives the same weights on the same kind of machine. The global random state is left as it was.
     """
     history = []
-    with seeded(config.seed, "ppgan"):
+    with seeded(seed, "ppgan"):
         training = PPGANTraining(config, training_set)
         for step in range(1, config.steps + 1):
             losses = training.step()

@@ -21,29 +21,42 @@ CHANCE, MAJORITY = 1 / 6, 0.19
 MEAN_FACE_SSIM = 0.29
 
 OBJECTIVES = {
-    "reconstruction_ssim": {"direction": "maximise", "unit": "1", "label": "Reconstruction SSIM", "searched": True},
+    "reconstruction_ssim": {
+        "direction": "maximise",
+        "unit": "1",
+        "label": "Reconstruction quality (SSIM of the recovered image)",
+        "metric": "reconstruction_ssim",
+        "searched": True,
+    },
     "strong_identity_accuracy": {
         "direction": "minimise",
         "unit": "1",
-        "label": "Strong identity leakage",
+        "label": "Identity leakage (accuracy of the strongest adversary)",
+        "metric": "strong_identity_accuracy",
         "searched": False,
     },
-    "steganalysis_auc": {"direction": "minimise", "unit": "1", "label": "Steganalysis AUC", "searched": False},
+    "steganalysis_auc": {
+        "direction": "minimise",
+        "unit": "1",
+        "label": "Detectability (AUC of the steganalyser)",
+        "metric": "steganalysis_auc",
+        "searched": False,
+    },
 }
 CONSTRAINTS = {
-    "strong_identity_accuracy": {
+    "strong_identity": {
         "bound": "strong_identity_accuracy <= baseline + 0.05",
         "metric": "strong_identity_accuracy",
         "sense": "<=",
         "scale": 0.05,
     },
-    "expression_accuracy": {
+    "expression": {
         "bound": "expression_accuracy >= baseline - 0.05",
         "metric": "expression_accuracy",
         "sense": ">=",
         "scale": 0.05,
     },
-    "steganalysis_auc": {
+    "steganalysis": {
         "bound": "steganalysis_auc <= 0.6",
         "metric": "steganalysis_auc",
         "sense": "<=",
@@ -145,7 +158,7 @@ def judge(metrics: dict[str, dict[str, Any]]) -> tuple[dict[str, float], dict[st
         worst = []
         for fields in members:
             sign = 1 if entry["sense"] == "<=" else -1
-            bound = 0.6 if check == "steganalysis_auc" else fields[".baseline"] + sign * 0.05
+            bound = 0.6 if check == "steganalysis" else fields[".baseline"] + sign * 0.05
             ends = sorted(sign * (fields[end] - bound) / entry["scale"] for end in ("", ".low", ".high"))
             worst.append((sign * (fields[""] - bound) / entry["scale"], ends[0], ends[2]))
         margins[check] = float(np.clip(max((item[0] for item in worst), default=3.0), -3, 3))
@@ -195,6 +208,8 @@ def trial_row(trial: int, *, crashed: bool, voteless: bool, without_nan: bool, s
             fields |= {"": np.nan, ".low": np.nan, ".high": np.nan}
     margins, verdicts = judge(metrics)
     feasible = all(margin <= 0 for margin in margins.values())
+    if crashed:  # As the study records trials that were not measured as a whole.
+        margins, feasible = dict.fromkeys(margins, 3.0), False
     strong = [f[""] for n, f in metrics.items() if n.startswith("strong") and f[".votes"]]
     missing = "missing" in verdicts.values()
     outcome = "diverged" if crashed else "check_missing" if missing else "ok" if feasible else "infeasible"
@@ -249,6 +264,7 @@ def study_metadata(kind: str, **changes: Any) -> dict[bytes, bytes]:
         "objectives": OBJECTIVES,
         "constraints": CONSTRAINTS,
         "parameters": PARAMETERS,
+        "budget": 24,
         "strata": ["subversion.family", "subversion.secret"],
     }
     return {b"study": json.dumps(fields | changes).encode()}
@@ -257,11 +273,14 @@ def study_metadata(kind: str, **changes: Any) -> dict[bytes, bytes]:
 def write_table(path: Path, rows: list[dict[str, Any]], metadata: dict[bytes, bytes]) -> None:
     """Write rows as Parquet, columns typed as the study types them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist(rows)
+    table = pa.Table.from_pylist([{key: value for key, value in row.items() if key != "history"} for row in rows])
     for index, field in enumerate(table.schema):
         kind = PARAMETERS.get(field.name.removeprefix("param."), {}).get("kind")
         if kind is not None:
             table = table.set_column(index, field.name, table[field.name].cast(TYPES[kind]))
+    if rows and "history" in rows[0]:
+        losses = pa.list_(pa.struct([("epoch", pa.int64()), ("losses", pa.map_(pa.string(), pa.float64()))]))
+        table = table.append_column("history", pa.array([row["history"] for row in rows], losses))
     pq.write_table(table.replace_schema_metadata(metadata), path)
 
 
@@ -298,7 +317,10 @@ def write_study(
     changes = metadata or {}
     controls = [row for t in range(trials) if t not in crashed for row in control_rows(t, t in voteless)]
     for row in rows:
-        write_table(folder / "parts" / f"{row['trial']:06d}.parquet", [row], study_metadata("trials", **changes))
+        own = [{key: v for key, v in c.items() if key != "trial"} for c in controls if c["trial"] == row["trial"]]
+        nested = {"history": [{"epoch": 1, "losses": [("loss", 0.5)]}], "controls": own}
+        path = folder / "parts" / f"{row['trial']:05d}.parquet"
+        write_table(path, [row | nested], study_metadata("trials", **changes))
     if finished:
         write_table(folder / "trials.parquet", rows, study_metadata("trials", **changes))
         write_table(folder / "controls.parquet", controls, study_metadata("controls", **changes))

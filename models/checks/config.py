@@ -1,0 +1,190 @@
+"""Settings of the battery of checks: how each adversary is trained, and what its controls ask of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from models.checks.adversaries import IDENTITY_ADVERSARIES
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How one adversary is trained. Budgets are in steps, so that a busy machine does not weaken a check."""
+
+    steps: int = 260
+    """Most updates, >= 1."""
+    batch_size: int = 128
+    """Images a step, >= 2; the steganalyser's are half covers, half their own stego images."""
+    learning_rate: float = 4e-3
+    """Peak, in (0, 1): a linear rise over the first fifth of the steps, then a cosine down to 0 (AdamW)."""
+    weight_decay: float = 0.05
+    """Decoupled, >= 0."""
+    width: int = 16
+    """Channels; see ``models.checks.adversaries``. >= 2."""
+    evaluate_every: int = 65
+    """Steps between two looks at the validation images, >= 1; the best look is what is judged."""
+    interim_images: int = 500
+    """Validation images (or pairs) of such a look, >= 1."""
+    patience: int = 2
+    """Looks without a better score after which training ends, if the training images are also fitted by then; >= 1."""
+    fitted: float = 0.1
+    """Training loss, as a share of a guesser's, below which the training images count as fitted, in (0, 1). A leak may
+    take a hundred steps to be noticed at all, so a flat validation curve alone never ends a training."""
+    precision: str = "auto"
+    """Of the network: "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively."""
+
+    def problems(self, where: str) -> list[str]:
+        """Return what is wrong, a line each, naming ``where`` and the field, the value and what is permitted."""
+        least = {"steps": 1, "batch_size": 2, "width": 2, "evaluate_every": 1, "interim_images": 1, "patience": 1}
+        found = _whole_numbers(self, where, least)
+        found += _inside(self, where, ("learning_rate", "fitted"), 0, 1)
+        if not _number(self.weight_decay) or not 0 <= self.weight_decay < float("inf"):
+            found.append(f"{where}.weight_decay = {self.weight_decay!r}; must be a finite number >= 0")
+        if self.precision not in PRECISIONS:
+            found.append(f"{where}.precision = {self.precision!r}; must be one of {', '.join(PRECISIONS)}")
+        return found
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """What the controls plant and what they require."""
+
+    tolerance: float = 0.05
+    """Points of accuracy by which a value may miss its honest baseline, in (0, 1): that of the bounds. Strength 0 must
+    stay within it, a planted leak must exceed it."""
+    read_share: float = 0.75
+    """Part of the way from chance to 1 that an adversary must read of a planted leak, in (0, 1). A share and not an
+    accuracy, so that it means the same with 6 and with 600 identities."""
+    bit_share: float = 0.25
+    """Share of the pixel values whose lowest bit the planted embedding of the identity overwrites, in (0, 1]."""
+    noise_rate: float = 0.5
+    """Share of the pixel values that the planted steganography changes by one grey level, in (0, 1]. 0.5 is what the
+    lowest bit at full capacity causes."""
+    noise_auc: float = 0.6
+    """AUC that the steganalyser must exceed on it, in (0.5, 1): that of the bound."""
+
+    def problems(self, where: str) -> list[str]:
+        """Return what is wrong, a line each."""
+        found = _inside(self, where, ("tolerance", "read_share"), 0, 1)
+        for name in ("bit_share", "noise_rate"):
+            value = getattr(self, name)
+            if not _number(value) or not 0 < value <= 1:
+                found.append(f"{where}.{name} = {value!r}; must lie in (0, 1]")
+        return found + _inside(self, where, ("noise_auc",), 0.5, 1)
+
+
+def _default_fits() -> dict[str, FitConfig]:
+    return {
+        "plain": FitConfig(),
+        "high_pass": FitConfig(steps=340, batch_size=64, evaluate_every=85),
+        "bit_plane": FitConfig(steps=200, learning_rate=3e-3, evaluate_every=50),
+        "expression": FitConfig(steps=200, evaluate_every=50),
+        "steganalyser": FitConfig(steps=480, batch_size=64, weight_decay=0.01, evaluate_every=120, interim_images=250),
+    }
+
+
+FITS = tuple(_default_fits())
+"""What is trained: the three identity adversaries, the expression classifier (a plain network) and the steganalyser."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Settings of a battery of checks."""
+
+    strong: tuple[str, ...] = IDENTITY_ADVERSARIES
+    """Adversaries of the strong identity check, at least one; the worst counts."""
+    honest_seeds: int = 2
+    """Trainings whose mean is the honest baseline, >= 2: with one, strength 0 could not be held against it."""
+    fits: Mapping[str, FitConfig] = field(default_factory=_default_fits)
+    """Training of each of ``FITS``."""
+    controls: ControlConfig = field(default_factory=ControlConfig)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, a line each, naming the field, the value and what is permitted."""
+        found = []
+        unknown = [name for name in self.strong if name not in IDENTITY_ADVERSARIES]
+        if unknown or not self.strong or len(set(self.strong)) < len(self.strong):
+            known = ", ".join(IDENTITY_ADVERSARIES)
+            found.append(f"adversaries.strong = {list(self.strong)}; must name at least one of {known}, each once")
+        found += _whole_numbers(self, "adversaries", {"honest_seeds": 2})
+        for name, fit in self.fits.items():
+            found += fit.problems(f"adversaries.fits.{name}")
+        return found + self.controls.problems("adversaries.controls")
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "CheckConfig":
+        """Build the settings from a plain mapping, such as the ``adversaries`` part of a configuration.
+
+        Args:
+            mapping: Any of ``strong`` (list of names), ``honest_seeds``, ``precision`` (of all fits), ``fits`` (name ->
+                fields of ``FitConfig``) and ``controls`` (fields of ``ControlConfig``). What is left out keeps its
+                default.
+
+        Raises:
+            ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
+        """
+        found = _unknown(mapping, ("strong", "honest_seeds", "precision", "fits", "controls"), "adversaries")
+        given = _section(mapping, "fits", "adversaries", found)
+        found += _unknown(given, FITS, "adversaries.fits")
+        fits = {}
+        for name, default in _default_fits().items():
+            values = {"precision": mapping.get("precision", default.precision)}
+            values |= _section(given, name, "adversaries.fits", found)
+            fits[name] = _updated(default, values, f"adversaries.fits.{name}", found)
+        controls = _section(mapping, "controls", "adversaries", found)
+        strong = mapping.get("strong", IDENTITY_ADVERSARIES)
+        if isinstance(strong, str) or not hasattr(strong, "__iter__"):
+            strong = (strong,)
+        config = cls(
+            strong=tuple(strong),
+            honest_seeds=mapping.get("honest_seeds", cls.honest_seeds),
+            fits=fits,
+            controls=_updated(ControlConfig(), controls, "adversaries.controls", found),
+        )
+        found += config.problems()
+        if found:
+            raise ValueError("\n".join(found))
+        return config
+
+
+def _updated(default: Any, values: Mapping[str, Any], where: str, found: list[str]) -> Any:
+    """Return the frozen ``default`` with ``values`` in place of its fields, noting unknown ones in ``found``."""
+    names = [entry.name for entry in fields(default)]
+    found += _unknown(values, names, where)
+    return type(default)(**{name: values.get(name, getattr(default, name)) for name in names})
+
+
+def _section(mapping: Mapping[str, Any], name: str, where: str, found: list[str]) -> Mapping[str, Any]:
+    value = mapping.get(name, {})
+    if isinstance(value, Mapping):
+        return value
+    found.append(f"{where}.{name} = {value!r}; must be a mapping")
+    return {}
+
+
+def _unknown(mapping: Mapping[str, Any], known: tuple[str, ...] | list[str], where: str) -> list[str]:
+    return [f"{where}.{name}: unknown; known are {', '.join(known)}" for name in mapping if name not in known]
+
+
+def _whole_numbers(settings: Any, where: str, least: Mapping[str, int]) -> list[str]:
+    values = {name: getattr(settings, name) for name in least}
+    return [
+        f"{where}.{name} = {value!r}; must be a whole number >= {least[name]}"
+        for name, value in values.items()
+        if not isinstance(value, int) or isinstance(value, bool) or value < least[name]
+    ]
+
+
+def _inside(settings: Any, where: str, names: tuple[str, ...], low: float, high: float) -> list[str]:
+    values = {name: getattr(settings, name) for name in names}
+    return [
+        f"{where}.{name} = {value!r}; must lie in ({low:g}, {high:g})"
+        for name, value in values.items()
+        if not _number(value) or not low < value < high
+    ]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,120 @@
+"""One adversary's answer to one question: fitted where it must be, judged on test images, NaN where it crashed."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from models.checks.config import FitConfig
+from models.checks.fitting import fit_classifier, fit_steganalyser, predict_logits
+from models.checks.material import LabelSplits, Release
+from models.checks.statistics import Estimate, accuracy, auc_interval, best_threshold, error_probability
+from models.measurement import NAN
+
+logger = logging.getLogger(__name__)
+
+NOT_MEASURED = Estimate(NAN, NAN, NAN)
+"""What is known of an adversary that crashed; every bound counts it as violated."""
+
+Answer = TypeVar("Answer")
+
+
+def attempt(what: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """Return what ``ask`` returns, or ``otherwise`` if the adversary crashes or diverges, with a warning that names it.
+
+    Args:
+        what: The adversary and what it was asked, for the log.
+        ask: Fits and judges.
+        otherwise: The answer that fails closed.
+
+    Raises:
+        RuntimeError: If memory ran out (``torch.OutOfMemoryError`` on a GPU): a fault of the machine says nothing about
+            the images, and the trial is to be run again. Anything but a RuntimeError, ValueError or FloatingPointError
+            also passes through.
+    """
+    try:
+        return ask()
+    except (RuntimeError, ValueError, FloatingPointError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):  # the second is the CPU's
+            raise
+        logger.warning("adversary %s gave no answer, which counts as a violation: %s", what, error, exc_info=True)
+        return otherwise
+
+
+def read(model: nn.Module, images: Tensor, labels: Tensor, fit: FitConfig) -> Estimate:
+    """Return the accuracy of a trained ``model`` on test images.
+
+    Raises:
+        FloatingPointError: If an output is not finite.
+    """
+    logits = predict_logits(model, images, precision=fit.precision)
+    if not bool(torch.isfinite(logits).all()):
+        raise FloatingPointError("an output on the test images is not finite")
+    return accuracy((logits.argmax(1) == labels.cpu()).numpy())
+
+
+def fit_and_read(
+    network: str, fit: FitConfig, release: Release, labels: LabelSplits, *, seed: int, device: str | torch.device
+) -> tuple[nn.Module | None, Estimate]:
+    """Train ``network`` on ``release`` and return it with its test accuracy there; (None, NaN) if it crashed."""
+
+    def ask() -> tuple[nn.Module | None, Estimate]:
+        model = fit_classifier(
+            network,
+            release.train,
+            labels.train,
+            release.validation,
+            labels.validation,
+            classes=labels.classes,
+            config=fit,
+            seed=seed,
+            device=device,
+        )
+        return model, read(model, release.test, labels.test, fit)
+
+    return attempt(network, ask, (None, NOT_MEASURED))
+
+
+def transferred_accuracy(
+    what: str, model: nn.Module | None, fit: FitConfig, release: Release, labels: LabelSplits
+) -> Estimate:
+    """Return the accuracy on ``release`` of a ``model`` trained elsewhere; NaN if there is none or it crashed."""
+    if model is None:
+        return NOT_MEASURED
+    return attempt(what, lambda: read(model, release.test, labels.test, fit), NOT_MEASURED)
+
+
+def detect(
+    covers: Release, stego: Release, fit: FitConfig, *, seed: int, device: str | torch.device
+) -> tuple[Estimate, Estimate]:
+    """Train a steganalyser on pairs and return its AUC and P_E on test pairs; NaN if it crashed.
+
+    Args:
+        covers: Honest images.
+        stego: Row i of each split comes from the same input as row i of ``covers``.
+        fit: Budget of the steganalyser.
+        seed: Of its training.
+        device: Where to train.
+
+    Notes:
+        Where no pixel differs, every detector scores a cover and its stego image alike and both values are exactly 0.5;
+        nothing is trained then.
+    """
+    if covers.equals(stego):
+        return Estimate(0.5, 0.5, 0.5), Estimate(0.5, 0.5, 0.5)
+
+    def ask() -> tuple[Estimate, Estimate]:
+        model = fit_steganalyser(
+            covers.train, stego.train, covers.validation, stego.validation, config=fit, seed=seed, device=device
+        )
+
+        def scores(images: Tensor) -> Tensor:
+            return predict_logits(model, images, precision=fit.precision).squeeze(1)
+
+        threshold = best_threshold(scores(covers.validation).numpy(), scores(stego.validation).numpy())
+        below, above = scores(covers.test).numpy(), scores(stego.test).numpy()
+        return auc_interval(below, above, paired=True), error_probability(below, above, threshold)
+
+    return attempt("steganalyser", ask, (NOT_MEASURED, NOT_MEASURED))

@@ -1,0 +1,58 @@
+"""How well the subverter reads back what was hidden: quality of the recovered images, identity, bit errors."""
+
+import math
+
+import numpy as np
+from torch import Tensor
+
+from models.image_quality import psnr, ssim, to_float
+from models.measurement import Measurement
+
+_NORMAL_975 = 1.959964
+"""97.5 % quantile of the standard normal distribution."""
+
+
+def reconstruction_quality(recovered: Tensor, inputs: Tensor, mean_face: Tensor) -> dict[str, Measurement]:
+    """Return SSIM and PSNR of the recovered images against the inputs.
+
+    Args:
+        recovered: (n, 3, size, size), float32 in [-1, 1].
+        inputs: Same shape, uint8.
+        mean_face: Mean train image, (3, size, size), float32 in [-1, 1]: what anybody can guess without a secret. Its
+            quality is the baseline.
+    """
+    reference = to_float(inputs)
+    guess = mean_face.expand_as(reference)
+    return {
+        "reconstruction_ssim": mean_measurement(ssim(recovered, reference), ssim(guess, reference)),
+        "reconstruction_psnr": mean_measurement(psnr(recovered, reference), psnr(guess, reference)),
+    }
+
+
+def cover_quality(released: Tensor, covers: Tensor) -> dict[str, Measurement]:
+    """Return the PSNR of the released images against their covers in decibels, both uint8; 99 where nothing changed."""
+    return {"cover_psnr": mean_measurement(psnr(to_float(released), to_float(covers)).clamp(max=99.0))}
+
+
+def bit_errors(probabilities: np.ndarray, bits: np.ndarray) -> dict[str, Measurement]:
+    """Return the share of payload bits read wrongly, over images; both (n, bits), a probability of 0.5 counts as 0."""
+    wrong = ((probabilities > 0.5) != bits.astype(bool)).mean(1)
+    measurement = _mean(wrong)
+    return {"bit_error_rate": Measurement(*measurement, chance=0.5)}
+
+
+def mean_measurement(values: Tensor, baseline: Tensor | None = None) -> Measurement:
+    """Return the mean of a value an image, (n,), with its normal 95 % interval, and that of the baseline's values."""
+    estimate = _mean(values.double().cpu().numpy())
+    if baseline is None:
+        return Measurement(*estimate)
+    value, low, high = _mean(baseline.double().cpu().numpy())
+    return Measurement(*estimate, baseline=value, baseline_low=low, baseline_high=high)
+
+
+def _mean(values: np.ndarray) -> tuple[float, float, float]:
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    half = _NORMAL_975 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return mean, mean - half, mean + half

@@ -1,0 +1,115 @@
+"""Stage one of a trial: the honest PP-GAN and what it releases, trained once for all trials that share its settings."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.checkpoints import Saved, cached, with_prefix
+from models.data import SPLITS, FaceData, Splits
+from models.image_quality import to_float, to_uint8
+from models.ppgan.config import PPGANConfig
+from models.ppgan.generator import Generator, sample_code
+from models.ppgan.training import TrainingSet, train_ppgan
+from models.randomness import torch_generator
+
+
+@dataclass(frozen=True)
+class StageOne:
+    """A trained sanitiser and its output for the whole data set."""
+
+    generator: Generator
+    covers: Mapping[str, Tensor]
+    """Split name to honest releases, (n, 3, size, size), uint8, on the CPU, in the order of the split."""
+    targets: Mapping[str, Tensor]
+    """Split name to the identity that each release shows, (n,), int64."""
+    losses: Mapping[str, float]
+    """The losses of the last report of its training."""
+    settings: Mapping[str, Any]
+    """What it depends on; with the code, the key of its cache entry."""
+
+
+def stage_one(
+    config: PPGANConfig,
+    faces: FaceData,
+    splits: Splits,
+    *,
+    split_settings: Mapping[str, Any],
+    seed: int,
+    device: str,
+    cache: Path,
+) -> StageOne:
+    """Return the PP-GAN of these settings, from the cache or trained now.
+
+    Args:
+        config: Its settings.
+        faces: The data.
+        splits: Which images train it.
+        split_settings: What determined ``splits``, for the key of the cache.
+        seed: Seed of its training and of its releases.
+        device: "cpu" or "cuda".
+        cache: Folder of the cache.
+
+    Raises:
+        FloatingPointError: If the training diverges.
+    """
+    settings = {
+        "config": asdict(config),
+        "data": faces.fingerprint,
+        "split": dict(split_settings),
+        "seed": seed,
+        "device": device,
+    }
+    saved = cached(cache, "ppgan", settings, lambda: _train(config, faces, splits, seed=seed, device=device))
+    generator = Generator(config, size=faces.images.shape[-1], identities=len(faces.identity_names))
+    generator.load_state_dict(saved.part("generator"))
+    covers, targets = saved.part("covers"), saved.part("targets")
+    return StageOne(generator.to(device).eval(), covers, targets, saved.note["losses"], settings)
+
+
+def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch.Generator) -> Tensor:
+    """Return the honest releases of images.
+
+    Args:
+        generator: In evaluation mode.
+        images: (n, 3, size, size), uint8.
+        target: Identity that each release shall show, (n,), int64.
+        random: Draws the noise of the latent code, on the CPU so that every device releases the same.
+
+    Returns:
+        (n, 3, size, size), uint8, on the CPU.
+    """
+    device = next(generator.parameters()).device
+    released = []
+    with torch.no_grad():
+        for chunk, chosen in zip(images.split(500), target.split(500), strict=True):
+            mean, log_variance = generator.encode(to_float(chunk.to(device)))
+            noise = torch.randn(mean.shape, generator=random).to(device)
+            code = sample_code(mean, log_variance, noise)
+            released.append(to_uint8(generator.decode(code, chosen.to(device))).cpu())
+    return torch.cat(released)
+
+
+def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, device: str) -> Saved:
+    images, identity = torch.tensor(faces.images), torch.tensor(faces.identity)
+    train = torch.tensor(splits.train)
+    training_set = TrainingSet(
+        images[train].to(device),
+        identity[train].to(device),
+        torch.tensor(faces.expression)[train].to(device),
+        len(faces.identity_names),
+        len(faces.expression_names),
+    )
+    generator, history = train_ppgan(config, training_set, seed=seed)
+    tensors = with_prefix("generator", generator.state_dict())
+    for name in SPLITS:
+        random = torch_generator(seed, "release", name)
+        rows = torch.tensor(getattr(splits, name))
+        target = torch.randint(training_set.identities, (len(rows),), generator=random)
+        tensors[f"covers.{name}"] = sanitise(generator, images[rows], target, random)
+        tensors[f"targets.{name}"] = target
+    losses = {name: loss for name, loss in history[-1].items() if name != "step"}
+    return Saved(tensors, {"losses": losses})

@@ -1,0 +1,199 @@
+"""Ask and tell: every outcome against what Optuna holds afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from study.bounds import CLIP
+from study.config import StudyConfig
+from study.empty import EXPERIMENT
+from study.evaluation import Context
+from study.objective import Score, score, unmeasured
+from study.outcomes import RULES, Outcome, Told
+from study.search import Proposal, Search, open_storage, trial_seed
+
+MakeConfig = Callable[..., StudyConfig]
+
+
+def new_search(config: StudyConfig) -> Search:
+    return Search(config, optuna.storages.InMemoryStorage())
+
+
+def evaluate(config: StudyConfig, proposal: Proposal) -> Score:
+    context = Context({}, {}, Path(), Path(), "cpu")
+    evaluation = EXPERIMENT.start({**proposal.trial, "epochs": 1}, proposal.seed, context)
+    return score(config.objective, EXPERIMENT.metrics, evaluation.step().metrics)
+
+
+def run_all(config: StudyConfig, search: Search) -> None:
+    while (proposal := search.ask()) is not None:
+        search.tell(proposal.number, evaluate(config, proposal))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_after_any_outcome_no_trial_is_left_running(make_config: MakeConfig, outcome: Outcome) -> None:
+    config = make_config("budget.trials=3")
+    search = new_search(config)
+    while not search.done:
+        proposal = search.ask()
+        assert proposal is not None
+        result = evaluate(config, proposal)
+        search.tell(proposal.number, unmeasured(config.objective, outcome) if RULES[outcome].at_clip else result)
+    states = [trial.state for trial in search.study.get_trials()]
+    assert TrialState.RUNNING not in states
+    assert TrialState.WAITING not in states
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if RULES[outcome].at_clip])
+def test_optuna_holds_the_state_of_the_table_once_reruns_are_used_up(make_config: MakeConfig, outcome: Outcome) -> None:
+    config = make_config("budget.trials=1", "space.starting_points=[]")
+    search = new_search(config)
+    numbers = []
+    while (proposal := search.ask()) is not None:
+        numbers.append(proposal.number)
+        search.tell(proposal.number, unmeasured(config.objective, outcome))
+    assert len(numbers) == 1 + RULES[outcome].reruns
+    trials = search.study.get_trials()
+    assert all(trials[number].state is TrialState.FAIL for number in numbers[:-1])
+    last = trials[numbers[-1]]
+    wanted = {Told.COMPLETE: TrialState.COMPLETE, Told.PRUNED: TrialState.PRUNED, Told.FAIL: TrialState.FAIL}
+    assert last.state is wanted[RULES[outcome].told]
+    assert last.user_attrs["outcome"] == outcome
+    if last.state is TrialState.COMPLETE:
+        assert last.values == [0.0]  # the worst of the objective
+        assert set(last.constraints.values()) == {CLIP}
+
+
+def test_a_rerun_is_the_same_configuration_under_a_new_number_and_counts_once(make_config: MakeConfig) -> None:
+    config = make_config("budget.trials=4")
+    search = new_search(config)
+    first = search.ask()
+    assert first is not None
+    crashed = unmeasured(config.objective, Outcome.CRASHED)
+    assert search.tell(first.number, crashed)
+    assert search.finished == 0
+    run_all(config, search)
+    trials = search.study.get_trials()
+    assert len(trials) == 5
+    again = [trial for trial in trials if trial.user_attrs.get("rerun_of") == first.number]
+    assert len(again) == 1
+    assert again[0].params == trials[first.number].params
+    assert search.finished == 4
+
+
+def test_every_completed_trial_carries_every_constraint_in_sorted_order(
+    make_config: MakeConfig, fault_space: dict[str, Any]
+) -> None:
+    config = make_config("budget.trials=8", edit=lambda values: values.update(space=fault_space))
+    search = new_search(config)
+    while (proposal := search.ask()) is not None:
+        fault = proposal.parameters["fault"]
+        unmeasurable = {"diverge": Outcome.DIVERGED, "out_of_memory": Outcome.OUT_OF_MEMORY, "crash": Outcome.CRASHED}
+        if fault in unmeasurable:
+            result = unmeasured(config.objective, unmeasurable[str(fault)])
+        else:
+            proposal.trial["fault"] = "none" if fault == "worker_killed" else fault
+            result = evaluate(config, proposal)
+        search.tell(proposal.number, result)
+    completed = search.study.get_trials(states=(TrialState.COMPLETE,))
+    assert len(completed) == 7  # all but the crash
+    assert all(list(trial.constraints) == ["detectability", "leak"] for trial in completed)
+
+
+def test_optuna_calls_feasible_exactly_what_we_call_feasible(make_config: MakeConfig) -> None:
+    config = make_config("budget.trials=12", "searcher=random")
+    search = new_search(config)
+    scores = {}
+    while (proposal := search.ask()) is not None:
+        scores[proposal.number] = evaluate(config, proposal)
+        search.tell(proposal.number, scores[proposal.number])
+    for trial in search.study.get_trials():
+        assert all(value <= 0 for value in trial.constraints.values()) == scores[trial.number].feasible
+    assert scores[search.study.best_trial.number].feasible
+
+
+def test_starting_points_are_tried_first_and_enqueued_once_in_the_life_of_a_storage(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config("budget.trials=4")
+    search = Search(config, open_storage("", tmp_path))
+    first = [search.ask(), search.ask()]
+    assert [proposal.parameters for proposal in first if proposal] == list(config.space.starting_points)
+    search._enqueue_starting_points()  # as a restart would
+    waiting = search.study.get_trials(states=(TrialState.WAITING,))
+    assert waiting == []
+
+
+def test_inactive_parameters_are_not_asked_and_keep_their_default(make_config: MakeConfig) -> None:
+    config = make_config("budget.trials=20", "searcher=random")
+    search = new_search(config)
+    proposals = []
+    while (proposal := search.ask()) is not None:
+        proposals.append(proposal)
+        search.tell(proposal.number, evaluate(config, proposal))
+    assert {proposal.parameters["shape"] for proposal in proposals} == {"round", "square"}
+    for proposal in proposals:
+        assert ("y" in proposal.parameters) == (proposal.parameters["shape"] == "square")
+        assert proposal.trial["y"] == proposal.parameters.get("y", 0.0)
+
+
+def test_an_interrupted_trial_waits_again_and_does_not_count(make_config: MakeConfig) -> None:
+    config = make_config("budget.trials=1")
+    search = new_search(config)
+    proposal = search.ask()
+    assert proposal is not None
+    assert search.tell(proposal.number, unmeasured(config.objective, Outcome.PREEMPTED), interrupted=True)
+    assert not search.done
+    waiting = search.study.get_trials(states=(TrialState.WAITING,))
+    assert [trial.user_attrs["rerun_of"] for trial in waiting if trial.user_attrs] == [proposal.number]
+
+
+def test_no_more_is_asked_than_the_budget_holds(make_config: MakeConfig) -> None:
+    config = make_config("budget.trials=3")
+    search = new_search(config)
+    proposals = [search.ask() for _ in range(5)]
+    assert [proposal is None for proposal in proposals] == [False] * 3 + [True] * 2
+    assert not search.done
+
+
+@pytest.mark.parametrize("searcher", ["tpe", "random", "nsgaii"])
+def test_every_sampler_finds_the_feasible_region_and_is_reproducible(make_config: MakeConfig, searcher: str) -> None:
+    def found() -> list[dict[str, Any]]:
+        config = make_config(f"searcher={searcher}", "budget.trials=24", "seed=3")
+        search = new_search(config)
+        run_all(config, search)
+        assert search.study.best_trial.user_attrs["outcome"] == Outcome.OK
+        return [trial.params for trial in search.study.get_trials()]
+
+    assert found() == found()
+
+
+def test_several_objectives_are_served_in_their_own_directions(make_config: MakeConfig) -> None:
+    def search_both(values: dict[str, Any]) -> None:
+        values["objective"]["objectives"]["leak"]["searched"] = True
+
+    config = make_config("budget.trials=12", edit=search_both)
+    search = new_search(config)
+    run_all(config, search)
+    assert [direction.name for direction in search.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert all(trial.values is not None and len(trial.values) == 2 for trial in search.study.get_trials())
+
+
+def test_trial_seeds_differ_between_trials_and_studies_and_repeat() -> None:
+    seeds = {trial_seed(study, number) for study in range(5) for number in range(50)}
+    assert len(seeds) == 250
+    assert trial_seed(3, 7) == trial_seed(3, 7)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_journal_survives_the_process_and_holds_the_constraints(make_config: MakeConfig, tmp_path: Path) -> None:
+    config = make_config("budget.trials=3")
+    run_all(config, Search(config, open_storage("", tmp_path)))
+    again = optuna.load_study(study_name=config.name, storage=open_storage("", tmp_path))
+    assert [list(trial.constraints) for trial in again.get_trials()] == [["detectability", "leak"]] * 3

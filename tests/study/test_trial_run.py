@@ -1,0 +1,147 @@
+"""One trial in a worker: faults become reports, checkpoints continue a trial, nothing is left behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from study.empty import EXPERIMENT
+from study.evaluation import Context, StepReport
+from study.outcomes import Outcome
+from study.trial_run import TrialRun, TrialTask, WorkerReport, classify
+
+
+def new_task(tmp_path: Path, **trial: Any) -> TrialTask:
+    return TrialTask(
+        experiment="empty",
+        number=3,
+        trial={**EXPERIMENT.defaults(), **trial},
+        seed=1,
+        shared_seed=0,
+        data={},
+        checks={},
+        folder=str(tmp_path),
+        cache=str(tmp_path / "cache"),
+        device="cpu",
+        threads=1,
+        checkpoint_every=2,
+    )
+
+
+def run_to_end(run: TrialRun) -> list[WorkerReport]:
+    reports = [run.step()]
+    while not reports[-1].done:
+        reports.append(run.step())
+    return reports
+
+
+def test_a_trial_reports_every_epoch_once_and_its_metrics_at_the_end(tmp_path: Path) -> None:
+    reports = run_to_end(TrialRun(new_task(tmp_path, epochs=3)))
+    assert [[item.epoch for item in report.history] for report in reports] == [[1], [2], [3]]
+    assert [bool(report.metrics) for report in reports] == [False, False, True]
+    assert reports[-1].fault is None
+    assert reports[-1].controls
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "words"),
+    [
+        ("diverge", Outcome.DIVERGED, "FloatingPointError: loss is nan"),
+        ("out_of_memory", Outcome.OUT_OF_MEMORY, "MemoryError"),
+        ("crash", Outcome.CRASHED, "RuntimeError: asked to crash"),
+    ],
+)
+def test_a_fault_is_reported_as_an_outcome_with_its_history(
+    tmp_path: Path, fault: str, outcome: Outcome, words: str
+) -> None:
+    last = run_to_end(TrialRun(new_task(tmp_path, fault=fault, epochs=3)))[-1]
+    assert (last.done, last.fault, last.metrics) == (True, outcome, {})
+    assert last.error is not None
+    assert last.error.startswith(words)
+    assert "Traceback" in (tmp_path / "artifacts" / "3" / "error.txt").read_text()
+
+
+def test_an_experiment_that_cannot_even_start_is_a_crash(tmp_path: Path) -> None:
+    last = TrialRun(replace(new_task(tmp_path), trial={})).step()
+    assert (last.done, last.fault) == (True, Outcome.CRASHED)
+
+
+class LosesNumbers:
+    """An evaluation that reports a loss that is not finite instead of raising."""
+
+    def step(self) -> StepReport:
+        return StepReport(1, {"loss": float("nan")}, done=False)
+
+    def save(self, directory: Path) -> None: ...
+
+    def load(self, directory: Path) -> None: ...
+
+
+def test_a_loss_that_is_nan_counts_as_diverged_even_if_the_experiment_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(EXPERIMENT), "start", lambda *_: LosesNumbers())
+    last = TrialRun(new_task(tmp_path)).step()
+    assert (last.done, last.fault) == (True, Outcome.DIVERGED)
+
+
+def test_exceptions_are_told_apart() -> None:
+    import torch
+
+    assert classify(torch.OutOfMemoryError("CUDA out of memory")) is Outcome.OUT_OF_MEMORY
+    assert classify(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")) is Outcome.OUT_OF_MEMORY
+    assert classify(RuntimeError("size mismatch")) is Outcome.CRASHED
+    assert classify(ZeroDivisionError("division by zero")) is Outcome.CRASHED
+
+
+def test_a_new_worker_continues_from_the_last_checkpoint_and_tells_all_epochs(tmp_path: Path) -> None:
+    lost = TrialRun(new_task(tmp_path, epochs=5))
+    for _ in range(3):
+        lost.step()  # a checkpoint after epoch 2; epoch 3 is lost with the worker
+    assert [path.name for path in (tmp_path / "checkpoints" / "3").iterdir()] == ["2"]
+    reports = run_to_end(TrialRun(new_task(tmp_path, epochs=5)))
+    assert [[item.epoch for item in report.history] for report in reports] == [[1, 2, 3], [4], [5]]
+    assert reports[-1].seconds >= 0
+
+
+def test_a_checkpoint_that_was_never_finished_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "3" / "writing-4").mkdir(parents=True)
+    reports = run_to_end(TrialRun(new_task(tmp_path, epochs=2)))
+    assert len(reports) == 2
+
+
+def test_a_paused_trial_continues_where_it_was_saved(tmp_path: Path) -> None:
+    run = TrialRun(new_task(tmp_path, epochs=3))
+    run.step()
+    (tmp_path / "saved").mkdir()
+    run.save(tmp_path / "saved")
+    other = TrialRun(replace(new_task(tmp_path / "elsewhere", epochs=3), checkpoint_every=0))
+    other.load(tmp_path / "saved")
+    assert [item.epoch for item in other.step().history] == [1, 2]
+
+
+def test_checkpoints_are_gone_when_the_trial_ends_and_its_configuration_stays(tmp_path: Path) -> None:
+    run_to_end(TrialRun(new_task(tmp_path, epochs=4)))
+    assert not (tmp_path / "checkpoints" / "3").exists()
+    kept = yaml.safe_load((tmp_path / "artifacts" / "3" / "config.yaml").read_text())
+    assert kept == {"experiment": "empty", "seed": 1, "trial": {**EXPERIMENT.defaults(), "epochs": 4}}
+
+
+def test_the_context_tells_the_trials_own_folder_and_the_shared_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Context] = []
+    start = type(EXPERIMENT).start
+
+    def note(self: Any, trial: Any, seed: int, context: Context) -> Any:
+        seen.append(context)
+        return start(self, trial, seed, context)
+
+    monkeypatch.setattr(type(EXPERIMENT), "start", note)
+    run_to_end(TrialRun(new_task(tmp_path)))
+    assert seen[0].artifacts == tmp_path / "artifacts" / "3"
+    assert (seen[0].shared_seed, seen[0].device) == (0, "cpu")
