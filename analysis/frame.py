@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from analysis import tables
+from analysis import check_tables
 from analysis.records import Study
 from analysis.sections import Section
 from analysis.summary import summarise
@@ -55,7 +55,7 @@ def setting(study: Study) -> Section:
     environment = f'<div class="scroll"><table><tbody>{rows}</tbody></table></div>' if rows else "<p>Not recorded.</p>"
     config = f"<pre>{escape(study.config)}</pre>" if study.config else "<p>Not recorded.</p>"
     html = (
-        f"{_times(study)}{tables.outcomes_table(study)}"
+        f"{_times(study)}{check_tables.outcomes_table(study)}"
         f"<details open><summary>Environment</summary>{environment}</details>"
         f"<details><summary>Configuration of the study (config.yaml)</summary>{config}</details>"
     )

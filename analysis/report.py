@@ -105,7 +105,9 @@ def _json_block(identifier: str, value: object) -> str:
 
 def _gallery_warnings(galleries: Galleries) -> tuple[str, ...]:
     found = []
-    if galleries.missing:
+    if galleries.missing and not galleries.embedded and not galleries.unreadable:
+        found.append("no trial has a gallery; artifacts/<trial>/gallery.png is where the report looks for them")
+    elif galleries.missing:
         found.append(
             f"no gallery for trial {_few(galleries.missing)}: artifacts/<trial>/gallery.png is missing; the report "
             "shows everything else of them"

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis import tables
+from analysis import check_tables, tables
 from analysis.checks import summarise_checks
 from analysis.controls import summarise_controls
 from analysis.figures.fronts import draw_fronts
@@ -115,7 +115,7 @@ def checks(study: Study, points: Points) -> Section:
     )
     caption = "One point a trial and check. Left of the line the check does not notice, right of it it does."
     html += _place("margins", "Strip plot of margins by check. " + "; ".join(counts), caption)
-    html += tables.checks_table(study, found)
+    html += check_tables.checks_table(study, found)
     return Section("checks", "Checks", title, html, {"margins": draw_margins(study, found, points)})
 
 
@@ -194,7 +194,7 @@ def controls(study: Study) -> Section:
         else f"All {count(len(found), 'control')} passed in every trial."
     )
     html = f"<p>An adversary that misses material with a known answer may not vote. {stated}</p>"
-    return Section("controls", "Controls", "Controls", html + tables.controls_table(found))
+    return Section("controls", "Controls", "Controls", html + check_tables.controls_table(found))
 
 
 def _place(name: str, alternative: str, caption: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables of the report, as HTML that is complete without any script."""
+"""Tables of trials, as HTML that is complete without any script; ``check_tables`` has those of checks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -6,8 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.checks import CheckSummary, failed_checks, without_result
-from analysis.controls import ControlSummary
+from analysis.checks import failed_checks, without_result
 from analysis.fronts import front_mask
 from analysis.ranking import worst_margin
 from analysis.records import Study
@@ -17,14 +16,9 @@ from analysis.summary import objective_interval
 from analysis.words import (
     DASH,
     MINUS,
-    OUTCOMES,
-    VERDICTS,
-    bound_text,
-    constraint_text,
     direction_text,
     interval,
     metric_label,
-    metric_unit,
     number,
     objective_unit,
     plain,
@@ -55,7 +49,8 @@ def _cell(cell: str) -> str:
     return f'<td class="number">{cell}</td>' if cell and numeric else f"<td>{cell}</td>"
 
 
-def _chip(text: str, kind: str) -> str:
+def chip(text: str, kind: str) -> str:
+    """Return a short text on a coloured ground; ``kind`` is a class of the style sheet."""
     return f'<span class="chip {kind}">{escape(text)}</span>'
 
 
@@ -64,9 +59,9 @@ def trial_button(trial: int) -> str:
     return f'<button type="button" class="trial" data-trial="{trial}" title="Show trial {trial}">{trial}</button>'
 
 
-def feasible_chip(feasible: bool) -> str:
+def feasiblechip(feasible: bool) -> str:
     """Return the sign of feasibility: colour, symbol and word."""
-    return _chip("\u25cf feasible", "good") if feasible else _chip("\u2297 infeasible", "bad")
+    return chip("\u25cf feasible", "good") if feasible else chip("\u2297 infeasible", "bad")
 
 
 def trials_table(study: Study, order: np.ndarray) -> str:
@@ -89,7 +84,7 @@ def trials_table(study: Study, order: np.ndarray) -> str:
     for row in order[:MOST_ROWS]:
         star = '<span title="not dominated by any feasible trial">\u2605 yes</span>' if on_front[row] else ""
         failed = _stopped_by(study, int(row), silent)
-        cells = [trial_button(int(study.trial[row])), feasible_chip(bool(study.feasible[row])), star]
+        cells = [trial_button(int(study.trial[row])), feasiblechip(bool(study.feasible[row])), star]
         cells += [escape(label(study, name, row)) for name in study.schema.strata]
         cells += [_estimate(study, item, int(row)) for item in study.schema.objectives]
         cells += [
@@ -164,89 +159,3 @@ def strata_table(study: Study) -> str:
         "Smallest worst margin <small>[no unit]</small>",
     ]
     return table("Families, secrets and their combinations", headers, rows)
-
-
-def checks_table(study: Study, checks: tuple[CheckSummary, ...]) -> str:
-    """Return every check with its adversaries: medians over trials, votes and verdicts."""
-    rows = []
-    for check in checks:
-        height = f'rowspan="{max(1, len(check.members))}"'
-        first, last = f"<td {height}>{_bound_cell(check)}</td>", f"<td {height}>{_counts_cell(check)}</td>"
-        verdicts = " ".join(_chip(f"{VERDICTS[name]} {amount}", name) for name, amount in check.verdicts)
-        for index, member in enumerate(check.members):
-            cells = [first] if index == 0 else []
-            cells.append(escape(plain(member.name.partition(".")[2])) or "single")
-            numbers = (member.value, member.bound, member.baseline, member.chance, member.majority)
-            cells += [number(value) for value in numbers]
-            silent = f"no vote in {member.without_vote} of {len(study)}"
-            cells.append(_chip(silent, "bad") if member.without_vote else "in all trials")
-            cells += [last, f"<td {height}>{verdicts}</td>"] if index == 0 else []
-            rows.append(cells)
-        if not check.members:
-            missing = '<td colspan="7">no metric of this name was recorded</td>'
-            rows.append([first, missing, last, f"<td>{verdicts}</td>"])
-    headers = ["Check and bound", "Adversary", "Estimate", "Bound", "Honest baseline", "Chance", "Majority", "Vote"]
-    headers += ["Trials, by estimate", "Verdicts, by interval"]
-    units = sorted({metric_unit(check.constraint.metric, study.schema) for check in checks})
-    caption = f"Each check against its bound; medians over trials [{'; '.join(units)}]"
-    return table(caption, headers, rows, classes="checks-table")
-
-
-def _bound_cell(check: CheckSummary) -> str:
-    constraint = check.constraint
-    return f"<strong>{escape(metric_label(constraint.check))}</strong><br>{escape(constraint_text(constraint))}"
-
-
-def _counts_cell(check: CheckSummary) -> str:
-    alone = f"<br><small>{check.alone} by it alone</small>" if check.alone else ""
-    missing = f"<br>{int(check.missing.sum())} without a result" if check.missing.any() else ""
-    return f"{check.passed} within<br>{check.stopped} beyond{alone}{missing}"
-
-
-def controls_table(controls: tuple[ControlSummary, ...]) -> str:
-    """Return what each check was calibrated on, and the result."""
-    rows = []
-    for item in controls:
-        result = (
-            _chip("\u2713 passed", "good")
-            if item.sound
-            else _chip(f"\u2717 failed in {item.trials - item.passed}", "bad")
-        )
-        value = number(item.value_low)
-        if item.value_high > item.value_low:
-            value += f" to {number(item.value_high)}"
-        rows.append(
-            [
-                escape(plain(item.check)),
-                escape(plain(item.adversary)),
-                escape(plain(item.control)),
-                value,
-                interval(item.low, item.high),
-                escape(bound_text(item.required)),
-                f"{item.passed} of {item.trials}",
-                result,
-            ]
-        )
-    headers = [
-        "Check",
-        "Adversary",
-        "Known material",
-        "Reading",
-        "95 % limits over trials",
-        "Required",
-        "Passed in",
-        "Result",
-    ]
-    return table("Controls: material with a known answer", headers, rows)
-
-
-def outcomes_table(study: Study) -> str:
-    """Return how the trials ended, with bars."""
-    found = sorted(set(study.outcome), key=lambda name: -study.outcome.count(name))
-    rows = []
-    for name in found:
-        amount = study.outcome.count(name)
-        width = 100 * amount / len(study)
-        bar = f'<span class="bar" style="width:{width:.1f}%"></span>'
-        rows.append([f"<strong>{escape(plain(name))}</strong>", escape(OUTCOMES.get(name, "")), str(amount), bar])
-    return table("How the trials ended", ["Outcome", "Meaning", "Trials", "Share"], rows, classes="outcomes")

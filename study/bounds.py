@@ -74,7 +74,7 @@ def parse_bound(check: str, text: str, scale: float) -> Bound:
     Raises:
         ValueError: If the text is not of this form, the reference is unknown or ``scale`` is not positive.
     """
-    where = f"objective.bounds.{check}.bound={text!r}"
+    where = f"checks.bounds.{check}.bound={text!r}"
     match = _GRAMMAR.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(
@@ -85,7 +85,7 @@ def parse_bound(check: str, text: str, scale: float) -> Bound:
         raise ValueError(f"{where} refers to {match['reference']!r}; permitted: {', '.join(REFERENCES)} or a number")
     if not (isinstance(scale, int | float) and math.isfinite(scale) and scale > 0):
         raise ValueError(
-            f"objective.bounds.{check}.scale={scale!r} must be a number > 0, in the unit of {match['metric']}"
+            f"checks.bounds.{check}.scale={scale!r} must be a number > 0, in the unit of {match['metric']}"
         )
     try:
         offset = float((match["number"] or match["offset"] or "0").replace(" ", ""))

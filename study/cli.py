@@ -61,7 +61,10 @@ def launch(config: StudyConfig) -> int:
     """Run the study and say what to do with its folder."""
     from study.driver import run_study  # Ray takes a second to import; explaining and checking do not need it
 
-    finished = run_study(config)
+    try:
+        finished = run_study(config)
+    except KeyboardInterrupt:  # before the first trial or after the last; in between Ray takes the signal
+        finished = False
     if not finished:
         print("interrupted; what was finished is recorded")
     print(f"study folder: {config.output}")

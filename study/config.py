@@ -64,7 +64,8 @@ class StudyConfig:
     resources: ResourceConfig
     cluster: ClusterConfig
     data: dict[str, Any]
-    checks: dict[str, Any]
+    adversaries: dict[str, Any]
+    """How the checks' adversaries are trained: ``checks.adversaries``."""
     starting_points: tuple[dict[str, Value], ...]
     """Configurations of an earlier selection, tried before those of the space."""
     output: Path
@@ -104,6 +105,7 @@ def read_config(
     space = read_space(root.raw("space"), experiment, trial, fixed, problems)
     fixed = {name: value for name, value in fixed.items() if name in space.names}
     name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    adversaries, bounds = _read_checks(root.raw("checks"), problems)
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend(_output_problems(output))
     config = StudyConfig(
@@ -111,13 +113,13 @@ def read_config(
         experiment=experiment.name,
         trial=trial,
         space=space,
-        objective=read_objective(root.raw("objective"), experiment.metrics, problems),
+        objective=read_objective(root.raw("objective"), bounds, experiment.metrics, problems),
         searcher=read_searcher(root.raw("searcher"), problems),
         budget=_read_budget(root.raw("budget"), problems),
         resources=read_resources(root.raw("resources"), problems),
         cluster=read_cluster(root.raw("cluster"), problems),
         data=_read_data(root.raw("data")),
-        checks=dict(root.raw("checks") or {}),
+        adversaries=adversaries,
         starting_points=_read_points(root.text("starting_points", optional=True), space, trial, problems),
         output=output.absolute(),
         cache=Path(root.text("cache")).absolute(),
@@ -132,7 +134,7 @@ def read_config(
     root.close()
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
-    problems.extend(experiment.config_problems(config.data, config.checks))
+    problems.extend(experiment.config_problems(config.data, config.adversaries))
     if problems:
         raise ConfigError(problems)
     return config
@@ -171,6 +173,18 @@ def _read_budget(group: Any, problems: list[str]) -> Budget:
     budget = Budget(section.integer("trials", 1))
     section.close()
     return budget
+
+
+def _read_checks(group: Any, problems: list[str]) -> tuple[dict[str, Any], Any]:
+    """Return the settings of the adversaries, which the experiment checks, and the bounds."""
+    section = Section("checks", group, problems)
+    section.text("description", optional=True)
+    adversaries, bounds = section.raw("adversaries"), section.raw("bounds")
+    section.close()
+    if adversaries is not None and not isinstance(adversaries, Mapping):
+        problems.append(f"checks.adversaries={adversaries!r} must be a group of settings")
+        adversaries = None
+    return dict(adversaries or {}), bounds
 
 
 def _read_data(group: Any) -> dict[str, Any]:

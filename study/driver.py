@@ -120,7 +120,7 @@ def _task(config: StudyConfig, share: Plan, proposal: Proposal) -> TrialTask:
         seed=proposal.seed,
         shared_seed=config.seed,
         data=config.data,
-        checks=config.checks,
+        checks=config.adversaries,
         folder=str(config.output),
         cache=str(config.cache),
         device=share.device,

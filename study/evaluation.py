@@ -74,7 +74,7 @@ class Context:
     data: Mapping[str, Any]
     """Resolved ``data`` group of the configuration."""
     checks: Mapping[str, Any]
-    """Resolved ``checks`` group of the configuration: how adversaries are trained."""
+    """Resolved ``checks.adversaries``: how the adversaries of the checks are trained."""
     cache: Path
     """Folder for what trials share (stage one, honest baselines), kept between studies; safe to share by processes."""
     artifacts: Path
@@ -112,7 +112,7 @@ class Experiment(Protocol):
         Args:
             trials: Nested configurations as they would be given to :meth:`start`.
             data: Resolved ``data`` group.
-            checks: Resolved ``checks`` group.
+            checks: Resolved ``checks.adversaries``.
             device: "cpu" (one thread) or "cuda" (one whole GPU).
         """
 

@@ -34,12 +34,11 @@ class Forecast:
     def describe(self) -> str:
         """Return the forecast for people."""
         side = "one at a time" if self.plan.concurrent == 1 else f"{self.plan.concurrent} at a time"
+        share = f"{self.plan.cpus:g} CPU" + (f" and {self.plan.gpus:g} GPU" if self.plan.gpus else "")
         unit = "GPU" if self.plan.gpus else "CPU"
         return (
-            f"forecast: {self.trials} trials, {side}, {self.plan.cpus:g} CPUs"
-            + (f" and {self.plan.gpus:g} GPUs" if self.plan.gpus else "")
-            + f" each; about {duration(self.wall_seconds)} in all ({self.seconds / 3600:.2f} {unit}-hours; "
-            "an estimate from reference timings, not from this machine)"
+            f"forecast: {self.trials} trials, {side}, {share} each; about {duration(self.wall_seconds)} in all "
+            f"({self.seconds / 3600:.2f} {unit}-hours; from reference timings, not measured on this machine)"
         )
 
 
@@ -47,7 +46,7 @@ def forecast(config: StudyConfig, plan: Plan) -> Forecast:
     """Draw configurations as the study would at random, starting points first, and add up what they cost."""
     drawn = min(config.budget.trials, SAMPLES)
     trials = sample_trials(config, drawn)
-    seconds = load_experiment(config.experiment).forecast_seconds(trials, config.data, config.checks, plan.device)
+    seconds = load_experiment(config.experiment).forecast_seconds(trials, config.data, config.adversaries, plan.device)
     return Forecast(config.budget.trials, seconds * config.budget.trials / drawn, plan)
 
 

@@ -22,8 +22,8 @@ examples:
   python -m study data=folder data.root=DIR budget.trials=32
   python -m study objective=pareto searcher=nsgaii
   python -m study trial.subversion.family=keyed             fix one parameter, search the others
-  python -m study 'objective.bounds.expression.bound=expression_accuracy >= 0.8'
-  python -m study '~objective.bounds.weak_identity'         leave a check out of the verdict
+  python -m study 'checks.bounds.steganalysis.bound=steganalysis_auc <= 0.55'
+  python -m study '~checks.bounds.weak_identity'            leave a check out
   python -m study starting_points=DIR/best.yaml             first try what an earlier study selected
 """
 

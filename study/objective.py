@@ -46,10 +46,12 @@ class Objective:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """The ``objective`` group, resolved."""
+    """The ``objective`` group and the bounds of the ``checks`` group, resolved."""
 
     objectives: tuple[Objective, ...]
     bounds: tuple[Bound, ...]
+    """Constraints of the search, sorted by the name of their check. A check whose metric is itself searched for is none
+    of them: the front shows that trade-off, and a constraint would cut it off."""
 
     @property
     def searched(self) -> tuple[Objective, ...]:
@@ -119,14 +121,16 @@ def measured_under(
     return {name: metrics.get(name) for name in names}
 
 
-def read_objective(group: Any, infos: Mapping[str, MetricInfo], problems: list[str]) -> ObjectiveConfig:
-    """Read the ``objective`` group; what is wrong with it is added to ``problems``."""
+def read_objective(group: Any, bounds: Any, infos: Mapping[str, MetricInfo], problems: list[str]) -> ObjectiveConfig:
+    """Read the ``objective`` group and ``checks.bounds``; what is wrong with them is added to ``problems``."""
     section = Section("objective", group, problems)
     section.text("description", optional=True)
     objectives = _read_objectives(section.raw("objectives"), infos, problems)
-    bounds = _read_bounds(section.raw("bounds"), infos, problems)
     section.close()
-    return ObjectiveConfig(objectives, bounds)
+    searched = {objective.metric for objective in objectives if objective.searched}
+    return ObjectiveConfig(
+        objectives, tuple(bound for bound in _read_bounds(bounds, infos, problems) if bound.metric not in searched)
+    )
 
 
 def _read_objectives(group: Any, infos: Mapping[str, MetricInfo], problems: list[str]) -> tuple[Objective, ...]:
@@ -154,7 +158,7 @@ def _read_objectives(group: Any, infos: Mapping[str, MetricInfo], problems: list
 def _read_bounds(group: Any, infos: Mapping[str, MetricInfo], problems: list[str]) -> tuple[Bound, ...]:
     bounds = []
     for check, fields in group.items() if isinstance(group, Mapping) else ():
-        section = Section(f"objective.bounds.{check}", fields, problems)
+        section = Section(f"checks.bounds.{check}", fields, problems)
         text, scale = section.text("bound"), section.number("scale")
         section.close()
         if not text:
@@ -164,10 +168,10 @@ def _read_bounds(group: Any, infos: Mapping[str, MetricInfo], problems: list[str
         except ValueError as error:
             problems.append(str(error))
             continue
-        _known(f"objective.bounds.{check}.bound", bound.metric, infos, problems)
+        _known(f"checks.bounds.{check}.bound", bound.metric, infos, problems)
         bounds.append(bound)
     if group is not None and not isinstance(group, Mapping):
-        problems.append(f"objective.bounds={group!r} must be a group of checks, each with bound and scale")
+        problems.append(f"checks.bounds={group!r} must be a group of checks, each with bound and scale")
     # Optuna sees constraints in this order on every trial; sorted, so that it does not depend on the file.
     return tuple(sorted(bounds, key=lambda bound: bound.check))
 

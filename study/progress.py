@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from study.bounds import MISSING
 from study.objective import MAXIMISE, ObjectiveConfig, Score
 
 QUIET_SECONDS = 30.0
@@ -79,9 +80,14 @@ class Progress:
             for objective in self._objective.searched
             if math.isfinite(score.objectives[objective.name])
         )
-        broken = [check for check, margin in score.margins.items() if margin > 0] if values else []
-        outcome = str(score.outcome).replace("_", " ")
-        return outcome + (f", {values}" if values else "") + (f", violates {', '.join(broken)}" if broken else "")
+        parts = [str(score.outcome).replace("_", " ")]
+        if values:  # without any, nothing was measured and the outcome says it all
+            missing = [check for check in score.margins if score.verdicts.get(check) == MISSING]
+            broken = [check for check, margin in score.margins.items() if margin > 0 and check not in missing]
+            parts.append(values)
+            parts += [f"violates {', '.join(broken)}"] if broken else []
+            parts += [f"not judged: {', '.join(missing)}"] if missing else []
+        return ", ".join(parts)
 
     def _note_best(self, number: int, score: Score) -> None:
         objective = self._objective.searched[0]

@@ -102,8 +102,12 @@ class Search:
         if self.finished + self.running >= self._config.budget.trials:
             return None
         trial = self.study.ask()
+        try:
+            parameters = self._config.space.suggest(trial, self._config.trial)
+        except BaseException:
+            self.study.tell(trial, state=TrialState.FAIL)  # nobody else knows of it, so nobody else would end it
+            raise
         self._running[trial.number] = trial
-        parameters = self._config.space.suggest(trial, self._config.trial)
         return Proposal(
             number=trial.number,
             parameters=parameters,

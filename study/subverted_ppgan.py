@@ -1,32 +1,128 @@
-"""The experiment ``subverted_ppgan``: one configuration, from the honest PP-GAN to what every check reads.
+"""The experiment ``subverted_ppgan``: what it is called with, what it measures, what it costs.
 
-The steps of a trial: the honest PP-GAN with its own battery of checks and the subverter's compressor (all shared by
-trials with the same settings, hence mostly found in the cache), each epoch of a learned embedder, and at last the checks
-of what is released.
+The work of a trial is in ``study.subversion_trial``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, fields
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from models import gallery
-from models.checkpoints import Saved, save, with_prefix
-from models.data import SPLITS, load_splits
+from models.checks.adversaries import IDENTITY_ADVERSARIES
+from models.checks.config import CheckConfig
 from models.hiding.config import SubversionConfig
 from models.hiding.learned import LearnedConfig
-from models.hiding.payload import ImagePayload
-from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
-from models.hiding.subverter import Subverter, TrainSplit
-from models.image_quality import to_float, to_uint8
-from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
-from models.ppgan.release import StageOne, stage_one
-from study.evaluation import Context, StepReport
+from study.evaluation import Context, Evaluation, MetricInfo
+from study.nested import near_misses
 
-GALLERY_ROWS = 8
+METRICS = {
+    "reconstruction_ssim": MetricInfo("1", "SSIM of the recovered image against the input, mean over test images"),
+    "reconstruction_psnr": MetricInfo("dB", "PSNR of the recovered image against the input"),
+    "secret_accuracy": MetricInfo("1", "share of test images whose identity the subverter reads from what it reveals"),
+    "bit_error_rate": MetricInfo("1", "share of payload bits that are read wrongly"),
+    "cover_psnr": MetricInfo("dB", "PSNR of the released image against the sanitised one"),
+    "strong_identity_accuracy": MetricInfo(
+        "1", "identity accuracy of adversaries trained on released images with true labels", IDENTITY_ADVERSARIES
+    ),
+    "weak_identity_accuracy": MetricInfo(
+        "1", "identity accuracy of an adversary trained on originals, on released images", ("plain",)
+    ),
+    "expression_accuracy": MetricInfo("1", "expression accuracy of a classifier trained on released images"),
+    "expression_accuracy_originals": MetricInfo("1", "expression accuracy of a classifier trained on originals"),
+    "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", ("high_pass",)),
+    "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
+}
+
+_STAGES = ("stage_one", "subversion")
+
+SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "checks": 0.3e-3}
+"""Forecast: seconds a training image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
+
+GPU_SPEED = 10.0
+"""Forecast: assumed speed of a GPU against one CPU thread. Assumed, not measured."""
+
+
+def read_trial(trial: Mapping[str, Any]) -> tuple[PPGANConfig, SubversionConfig]:
+    """Build the settings of both stages from a nested trial configuration.
+
+    Raises:
+        ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
+    """
+    problems = [f"trial.{name}: unknown{near_misses(name, _STAGES)}" for name in trial if name not in _STAGES]
+    ppgan = _build(PPGANConfig, trial.get("stage_one", {}), "stage_one", problems)
+    subversion = dict(trial.get("subversion", {}))
+    learned = _build(LearnedConfig, subversion.pop("learned", {}), "subversion.learned", problems)
+    config = _build(SubversionConfig, subversion | {"learned": learned}, "subversion", problems)
+    problems += ppgan.problems() + config.problems()
+    if problems:
+        raise ValueError("\n".join(problems))
+    return ppgan, config
+
+
+def _build(kind: type[Any], values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+    known = [field.name for field in fields(kind)]
+    problems += [f"{where}.{name}: unknown{near_misses(name, known)}" for name in values if name not in known]
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+class SubvertedPPGAN:
+    """See the module's docstring."""
+
+    name = "subverted_ppgan"
+    metrics: Mapping[str, MetricInfo] = METRICS
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the nested trial configuration."""
+        return {"stage_one": asdict(PPGANConfig()), "subversion": asdict(SubversionConfig())}
+
+    def problems(self, trial: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with a trial configuration, a line each."""
+        try:
+            read_trial(trial)
+        except ValueError as error:
+            return str(error).splitlines()
+        return []
+
+    def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
+        """Return what is wrong with the settings of the checks, a line each."""
+        try:
+            CheckConfig.from_mapping(checks)
+        except ValueError as error:
+            return str(error).splitlines()
+        return []
+
+    def forecast_seconds(
+        self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
+    ) -> float:
+        """Return the expected seconds of the trials: what they share once, its honest battery included."""
+        battery = CheckConfig.from_mapping(checks)
+        fits = {name: fit.steps * fit.batch_size for name, fit in battery.fits.items()}
+        judged = sum(fits[name] for name in battery.strong) + fits["expression"] + fits["steganalyser"]
+        repeated = sum(fits[name] for name in battery.strong) + fits["expression"]
+        honest = battery.honest_seeds * repeated + fits["steganalyser"] + fits["bit_plane"]
+        images = dict.fromkeys(SECONDS_PER_IMAGE, 0.0)
+        images["checks"] = len(trials) * judged + fits["plain"] + fits["expression"] + fits["high_pass"]
+        read = [read_trial(trial) for trial in trials]
+        for ppgan in {ppgan for ppgan, _ in read}:
+            images["stage_one"] += ppgan.steps * ppgan.batch_size
+            images["checks"] += honest
+        for codec in {config.codec() for _, config in read if config.secret == "image"}:
+            images["codec"] += codec.steps * codec.batch_size
+        for _, config in read:
+            if config.family == "learned":
+                images["learned"] += config.learned.epochs * config.learned.steps_per_epoch * config.learned.batch_size
+        seconds = sum(count * SECONDS_PER_IMAGE[name] for name, count in images.items())
+        seconds *= (data.get("size", 32) / 32) ** 2
+        return seconds / GPU_SPEED if device == "cuda" else seconds
+
+    def start(self, trial: Mapping[str, Any], seed: int, context: Context) -> Evaluation:
+        """Begin to evaluate one configuration."""
+        from study.subversion_trial import SubversionTrial
+
+        ppgan, subversion = read_trial(trial)
+        return SubversionTrial(ppgan, subversion, seed, context)
+
+
+EXPERIMENT = SubvertedPPGAN()

@@ -69,12 +69,8 @@
         const at = scale.at(member[name]);
         svg.append(draw("line", { x1: at, x2: at, y1: y - 8, y2: y + 8, stroke: MUTED, "stroke-width": 1.4, "stroke-dasharray": dash }));
       }
-    if (isNumber(member.baseline)) {
-      const at = scale.at(member.baseline);
-      if (isNumber(member.baseline_low) && isNumber(member.baseline_high))
-        svg.append(draw("line", { x1: scale.at(member.baseline_low), x2: scale.at(member.baseline_high), y1: y, y2: y, stroke: INK, opacity: 0.35, "stroke-width": 8 }));
-      svg.append(draw("path", { d: `M${at - 6} ${y} L${at} ${y - 6} L${at + 6} ${y} L${at} ${y + 6} Z`, fill: "#fff", stroke: INK, "stroke-width": 1.4 }));
-    }
+    if (isNumber(member.baseline_low) && isNumber(member.baseline_high))
+      svg.append(draw("line", { x1: scale.at(member.baseline_low), x2: scale.at(member.baseline_high), y1: y, y2: y, stroke: INK, opacity: 0.35, "stroke-width": 8 }));
     const stated = draw("text", { x: RIGHT + 12, y: y + 4 });
     stated.append(draw("tspan", { "font-weight": 600 }, member.value === null ? "no result" : number(member.value)));
     stated.append(draw("tspan", { dx: 6, class: "soft" }, member.votes ? interval(member) : "no vote"));
@@ -84,6 +80,10 @@
       if (member.low !== null && member.high !== null)
         svg.append(draw("line", { x1: scale.at(member.low), x2: scale.at(member.high), y1: y, y2: y, stroke: colour, "stroke-width": 3 }));
       svg.append(draw("circle", { cx: scale.at(member.value), cy: y, r: 5.2, fill: member.votes ? colour : "#fff", stroke: colour, "stroke-width": 2 }));
+    }
+    if (isNumber(member.baseline)) {
+      const at = scale.at(member.baseline);
+      svg.append(draw("path", { d: `M${at - 7} ${y} L${at} ${y - 7} L${at + 7} ${y} L${at} ${y + 7} Z`, fill: "none", stroke: INK, "stroke-width": 1.6 }));
     }
   }
   function describe(check) {

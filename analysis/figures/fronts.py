@@ -5,12 +5,14 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.figures.theme import BLACK, FEASIBLE, INFEASIBLE, INK, MUTED, style, symbol
-from analysis.fronts import Front
+from analysis.fronts import BoundLine, Front
 from analysis.points import Points
 from analysis.words import axis_title, escape_plotly, plain, short_label
 
 CROWDED = 150
 """Points in a panel from which on they are drawn smaller."""
+LABEL_WIDTH = 0.04
+"""Width of a bound's label, as part of the width of a panel."""
 ROW_HEIGHT = 330
 """Height of a row of panels where there are several, in pixels."""
 
@@ -61,14 +63,16 @@ def _once(shown: set[str], name: str, *, rank: int) -> dict[str, object]:
 
 def _draw_bounds(drawn: go.Figure, front: Front, row: int, column: int) -> None:
     for bound in front.bounds:
-        drawn.add_vline(
-            x=bound.at, line={"color": INFEASIBLE, "width": 1.3, "dash": "dash"}, layer="above", row=row, col=column
-        )
+        line = {"color": INFEASIBLE, "width": 1.3, "dash": "dash"}
+        drawn.add_vline(x=bound.at, line=line, layer="above", row=row, col=column)
+    for group in _neighbours(front):
+        names = [plain(bound.adversary) for bound in group if bound.adversary]
+        text = f"{'bounds' if len(group) > 1 else 'bound'}{', ' if names else ''}{', '.join(names)}"
         drawn.add_annotation(
-            x=bound.at,
+            x=group[-1].at,
             y=1.0,
             yref="y domain",
-            text=escape_plotly(f"bound, {plain(bound.adversary)}" if bound.adversary else "bound"),
+            text=escape_plotly(text),
             textangle=-90,
             showarrow=False,
             xanchor="left",
@@ -78,6 +82,18 @@ def _draw_bounds(drawn: go.Figure, front: Front, row: int, column: int) -> None:
             row=row,
             col=column,
         )
+
+
+def _neighbours(front: Front) -> list[list[BoundLine]]:
+    """Put bounds together whose labels would lie on one another."""
+    places = [*front.xs, *(bound.at for bound in front.bounds)] + ([front.reference.x] if front.reference else [])
+    groups: list[list[BoundLine]] = []
+    for bound in sorted(front.bounds, key=lambda bound: bound.at):
+        if groups and bound.at - groups[-1][-1].at < LABEL_WIDTH * (max(places) - min(places)):
+            groups[-1].append(bound)
+        else:
+            groups.append([bound])
+    return groups
 
 
 def _draw_lines(drawn: go.Figure, front: Front, row: int, column: int, shown: set[str]) -> None:

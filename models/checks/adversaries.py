@@ -48,21 +48,23 @@ class HighPass(nn.Module):
     """Fixed high-pass filters on each colour plane; what they leave is cut at ``TRUNCATION`` and scaled to [-1, 1]."""
 
     kernels: Tensor
+    scale: Tensor
     channels = 3 * len(_HIGH_PASS_FILTERS)
 
     def __init__(self) -> None:
         super().__init__()
         kernels = torch.stack([_five_by_five(rows) for rows in _HIGH_PASS_FILTERS])
-        # the largest coefficient is 1, so that a change of one grey level leaves one grey level in every map
-        kernels = kernels / kernels.abs().amax(dim=(1, 2), keepdim=True)
+        # a change of one grey level leaves at most one grey level in every map
+        scale = 1 / (TRUNCATION * kernels.abs().amax(dim=(1, 2)))
         self.register_buffer("kernels", kernels[:, None].repeat(3, 1, 1, 1), persistent=False)
+        self.register_buffer("scale", scale.repeat(3)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (n, 3, h, w) uint8 to (n, 18, h, w) float32; exact in float32 whatever the precision around it."""
+        """Map (n, 3, h, w) uint8 to (n, 18, h, w) float32; whole numbers until scaled, at any precision around it."""
         with torch.autocast(images.device.type, enabled=False):
             planes = F.pad(images.float(), (2, 2, 2, 2), mode="replicate").contiguous(memory_format=torch.channels_last)
             residual = F.conv2d(planes, self.kernels, groups=3)
-        return (residual.clamp(-TRUNCATION, TRUNCATION) / TRUNCATION).contiguous(memory_format=torch.channels_last)
+            return (residual * self.scale).clamp_(-1, 1).contiguous(memory_format=torch.channels_last)
 
 
 class LowestBitPlane(nn.Module):

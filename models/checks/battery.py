@@ -35,7 +35,6 @@ STEGANALYSIS_AUC = "steganalysis_auc.high_pass"
 STEGANALYSIS_P_E = "steganalysis_p_e.high_pass"
 
 _PASS_THROUGH = ("plain", "high_pass")  # adversaries that originals calibrate; the bit plane of a photograph is noise
-CheckConfig.fits
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,9 @@ def judge_honest(
         ValueError: If images and labels do not match in number.
     """
     labels.require_match(covers)
-    accuracies = {name: (found.value,) for name, found in read_by_originals(covers, labels, originals, config).items()}
+    accuracies: dict[str, tuple[float, ...]] = {
+        name: (found.value,) for name, found in read_by_originals(covers, labels, originals, config).items()
+    }
     for metric, network, fit_name, truth in _fresh(labels, config):
         seeds = [derive_seed(seed, "honest", metric, number) for number in range(config.honest_seeds)]
         fit = config.fits[fit_name]

@@ -60,6 +60,8 @@ def fit_and_read(
 ) -> tuple[nn.Module | None, Estimate]:
     """Train ``network`` on ``release`` and return it with its test accuracy there; (None, NaN) if it crashed."""
 
+    nothing: tuple[nn.Module | None, Estimate] = (None, NOT_MEASURED)
+
     def ask() -> tuple[nn.Module | None, Estimate]:
         model = fit_classifier(
             network,
@@ -74,7 +76,7 @@ def fit_and_read(
         )
         return model, read(model, release.test, labels.test, fit)
 
-    return attempt(network, ask, (None, NOT_MEASURED))
+    return attempt(network, ask, nothing)
 
 
 def transferred_accuracy(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.checkpoints import Saved, with_prefix
 from models.checks.adversaries import build_adversary
@@ -33,7 +33,7 @@ class OriginalsBattery:
 
     def to_saved(self) -> Saved:
         """Return tensors and note, for a file or a cache."""
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for name, network in self.networks.items():
             tensors |= with_prefix(name, network.state_dict())
         accuracies = {name: [found.value, found.low, found.high] for name, found in self.accuracies.items()}
@@ -78,7 +78,6 @@ def fit_on_originals(
         truth, fit = getattr(labels, name), config.fits[fit_name]
         shapes[name] = {"classes": truth.classes, "size": originals.train.shape[-1], "width": fit.width}
         own_seed = derive_seed(seed, "originals", name)
-
         network, accuracies[fit_name] = fit_and_read("plain", fit, originals, truth, seed=own_seed, device=device)
         if network is not None:
             networks[name] = network

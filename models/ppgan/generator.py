@@ -72,5 +72,5 @@ def sample_code(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, averaged over batch and dimensions."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
+    """Return KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, summed over the code and averaged over the batch."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1).mean()

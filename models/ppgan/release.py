@@ -28,8 +28,6 @@ class StageOne:
     """Split name to the identity that each release shows, (n,), int64."""
     losses: Mapping[str, float]
     """The losses of the last report of its training."""
-    settings: Mapping[str, Any]
-    """What it depends on; with the code, the key of its cache entry."""
 
 
 def stage_one(
@@ -37,7 +35,7 @@ def stage_one(
     faces: FaceData,
     splits: Splits,
     *,
-    split_settings: Mapping[str, Any],
+    fingerprint: Mapping[str, Any],
     seed: int,
     device: str,
     cache: Path,
@@ -48,7 +46,7 @@ def stage_one(
         config: Its settings.
         faces: The data.
         splits: Which images train it.
-        split_settings: What determined ``splits``, for the key of the cache.
+        fingerprint: What determined ``faces`` and ``splits``, for the key of the cache.
         seed: Seed of its training and of its releases.
         device: "cpu" or "cuda".
         cache: Folder of the cache.
@@ -56,18 +54,12 @@ def stage_one(
     Raises:
         FloatingPointError: If the training diverges.
     """
-    settings = {
-        "config": asdict(config),
-        "data": faces.fingerprint,
-        "split": dict(split_settings),
-        "seed": seed,
-        "device": device,
-    }
+    settings = {"config": asdict(config), "seed": seed, "device": device, **fingerprint}
     saved = cached(cache, "ppgan", settings, lambda: _train(config, faces, splits, seed=seed, device=device))
     generator = Generator(config, size=faces.images.shape[-1], identities=len(faces.identity_names))
     generator.load_state_dict(saved.part("generator"))
     covers, targets = saved.part("covers"), saved.part("targets")
-    return StageOne(generator.to(device).eval(), covers, targets, saved.note["losses"], settings)
+    return StageOne(generator.to(device).eval(), covers, targets, saved.note["losses"])
 
 
 def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch.Generator) -> Tensor:

@@ -172,7 +172,7 @@ def judge(metrics: dict[str, dict[str, Any]]) -> tuple[dict[str, float], dict[st
 
 
 def draw_gallery(path: Path, seed: int) -> None:
-    """Write a gallery of four rows: input, sanitised, released, difference, recovered."""
+    """Write a gallery of two rows: input, sanitised, released, difference, recovered."""
     rng = np.random.default_rng(seed)
     yy, xx = np.mgrid[-1:1:48j, -1:1:48j]
 
@@ -185,13 +185,13 @@ def draw_gallery(path: Path, seed: int) -> None:
         return np.clip(image + rng.normal(0, blur, image.shape), 0, 1)
 
     rows = []
-    for _ in range(4):
+    for _ in range(2):
         skin, other, smile = rng.uniform(0.35, 0.95, 3), rng.uniform(0.35, 0.95, 3), rng.uniform(-0.8, 0.8)
         cover = face(other, smile, 0)
         difference = 0.5 + 0.5 * np.sign(rng.normal(0, 1, cover.shape)) * (rng.random(cover.shape) < 0.3)
         rows.append(np.hstack([face(skin, smile, 0), cover, cover, difference, face(skin, smile, 0.08)]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray((np.vstack(rows) * 255).astype(np.uint8)).resize((720, 576), Image.Resampling.NEAREST).save(path)
+    Image.fromarray((np.vstack(rows) * 255).astype(np.uint8)).save(path)
 
 
 def trial_row(trial: int, *, crashed: bool, voteless: bool, without_nan: bool, seed: int) -> dict[str, Any]:
@@ -292,6 +292,7 @@ def write_study(
     voteless: tuple[int, ...] = (3, 4),
     without_nan: bool = False,
     finished: bool = True,
+    parts: bool = False,
     galleries: tuple[int, ...] = (),
     change_rows: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda rows: rows,
     metadata: dict[str, Any] | None = None,
@@ -306,17 +307,21 @@ def write_study(
         voteless: Trials in which the bit-plane adversary missed its control.
         without_nan: Leave out the trials in which the steganalyser fails.
         finished: Write ``trials.parquet`` and ``controls.parquet``; otherwise only parts, as a running study has.
+        parts: Write parts of a finished study too, as the study does; they cost time and say nothing new.
         galleries: Trials with a gallery.
         change_rows: Last change of the rows before they are written.
         metadata: Fields of the metadata to replace.
         seed: Of everything random.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = {"without_nan": without_nan, "seed": seed}
-    rows = change_rows([trial_row(t, crashed=t in crashed, voteless=t in voteless, **options) for t in range(trials)])
+    rows = [
+        trial_row(t, crashed=t in crashed, voteless=t in voteless, without_nan=without_nan, seed=seed)
+        for t in range(trials)
+    ]
+    rows = change_rows(rows)
     changes = metadata or {}
     controls = [row for t in range(trials) if t not in crashed for row in control_rows(t, t in voteless)]
-    for row in rows:
+    for row in rows if parts or not finished else ():
         own = [{key: v for key, v in c.items() if key != "trial"} for c in controls if c["trial"] == row["trial"]]
         nested = {"history": [{"epoch": 1, "losses": [("loss", 0.5)]}], "controls": own}
         path = folder / "parts" / f"{row['trial']:05d}.parquet"
@@ -329,6 +334,12 @@ def write_study(
     for trial in galleries:
         draw_gallery(folder / "artifacts" / str(trial) / "gallery.png", trial)
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a study as it is by default, with one gallery; shared by tests, which only read it."""
+    return write_study(tmp_path_factory.mktemp("whole") / "study", galleries=(12,))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_a_bound_is_read_from_its_text(
     "text", ["", "accuracy", "accuracy < 0.2", "accuracy <= ", "0.2 >= accuracy", "a <= b c", "a <= 1.2.3"]
 )
 def test_what_is_no_bound_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match=r"objective\.bounds\.check\.bound"):
+    with pytest.raises(ValueError, match=r"checks\.bounds\.check\.bound"):
         parse_bound("check", text, 0.1)
 
 

@@ -22,7 +22,7 @@ def problems_of(make_config: MakeConfig, *overrides: str, **options: Any) -> lis
 
 
 def test_the_resolved_configuration_resolves_to_itself(make_config: MakeConfig, tmp_path: Path) -> None:
-    config = make_config("trial.shape=square", "objective.bounds.leak.bound=leak <= baseline + 0.1")
+    config = make_config("trial.shape=square", "checks.bounds.leak.bound=leak <= baseline + 0.1")
     text = yaml.safe_dump(config.resolved, sort_keys=False)
     assert read_config(yaml.safe_load(text)) == config
 
@@ -40,10 +40,10 @@ def test_the_resolved_configuration_resolves_to_itself(make_config: MakeConfig, 
         ("resources.gpus_per_trial=1.5", "must be a share <= 1 or a whole number"),
         ("resources.cpus_per_trial=100000", "resources.cpus_per_trial=100000, but there are"),
         ("resources.max_concurrent=0", "resources.max_concurrent=0 must be a whole number >= 1"),
-        ("objective.bounds.leak.bound=leek <= 0.3", "unknown metric 'leek'; did you mean 'leak'?"),
-        ("objective.bounds.leak.bound=leak.plan <= 0.3", "unknown metric 'leak.plan'; did you mean 'leak.plain'"),
-        ("objective.bounds.leak.bound=leak <= basline", "permitted: baseline, chance, majority"),
-        ("objective.bounds.leak.scale=0", "objective.bounds.leak.scale=0.0 must be a number > 0"),
+        ("checks.bounds.leak.bound=leek <= 0.3", "unknown metric 'leek'; did you mean 'leak'?"),
+        ("checks.bounds.leak.bound=leak.plan <= 0.3", "unknown metric 'leak.plan'; did you mean 'leak.plain'"),
+        ("checks.bounds.leak.bound=leak <= basline", "permitted: baseline, chance, majority"),
+        ("checks.bounds.leak.scale=0", "checks.bounds.leak.scale=0.0 must be a number > 0"),
         ("objective.objectives.quality.metric=qality", "unknown metric 'qality'; did you mean 'quality'?"),
         ("objective.objectives.quality.searched=false", "at least one objective with searched: true"),
         ("objective.objectives.quality.direction=up", "permitted: maximise, minimise"),
@@ -89,7 +89,7 @@ def test_mistakes_of_every_kind_are_reported_together(make_config: MakeConfig, t
             "space=emty",
             "budget.trial=3",
             "foo",
-            "objective.bounds.leak.bound=leek <= 0.3",
+            "checks.bounds.leak.bound=leek <= 0.3",
             "data=folder",
             f"data.root={tmp_path}/images",
             "space.parameters.1.low=2",
@@ -109,7 +109,7 @@ def test_mistakes_of_every_kind_are_reported_together(make_config: MakeConfig, t
 
 
 def test_an_unquoted_bound_is_understood_and_one_can_be_left_out(make_config: MakeConfig) -> None:
-    config = make_config("objective.bounds.leak.bound=leak <= baseline + 0.2", "~objective.bounds.detectability")
+    config = make_config("checks.bounds.leak.bound=leak <= baseline + 0.2", "~checks.bounds.detectability")
     assert [bound.text for bound in config.objective.bounds] == ["leak <= baseline + 0.2"]
 
 

@@ -90,7 +90,14 @@ def test_only_ok_is_feasible_and_every_outcome_has_a_rule() -> None:
 
 def test_bounds_are_sorted_by_name_whatever_their_order_in_the_file(make_config: MakeConfig) -> None:
     def reverse(values: dict[str, Any]) -> None:
-        values["objective"]["bounds"] = dict(reversed(values["objective"]["bounds"].items()))
+        values["checks"]["bounds"] = dict(reversed(values["checks"]["bounds"].items()))
 
     names = [[bound.check for bound in make_config(edit=edit).objective.bounds] for edit in (None, reverse)]
     assert names == [["detectability", "leak"]] * 2
+
+
+def test_a_check_whose_metric_is_searched_for_is_no_constraint(make_config: MakeConfig) -> None:
+    def search_leak(values: dict[str, Any]) -> None:
+        values["objective"]["objectives"]["leak"]["searched"] = True
+
+    assert [bound.check for bound in make_config(edit=search_leak).objective.bounds] == ["detectability"]

@@ -60,6 +60,13 @@ def test_each_line_tells_budget_feasible_share_best_and_time_left(
     assert "about 60 s left" in second
 
 
+def test_a_check_that_could_not_judge_is_told_apart_from_a_violation(progress: Progress, stream: io.StringIO) -> None:
+    verdicts = {"leak": "missing", "detectability": "violation"}
+    score = Score({"quality": 0.9}, {"leak": 3.0, "detectability": 1.0}, verdicts, Outcome.CHECK_MISSING)
+    progress.finished(0, score, 1.0, run_again=False)
+    assert "check missing, quality 0.900, violates detectability, not judged: leak" in stream.getvalue()
+
+
 def test_a_trial_that_is_run_again_is_not_counted(
     make_config: MakeConfig, progress: Progress, stream: io.StringIO
 ) -> None:

@@ -143,6 +143,17 @@ def test_inactive_parameters_are_not_asked_and_keep_their_default(make_config: M
         assert proposal.trial["y"] == proposal.parameters.get("y", 0.0)
 
 
+def test_a_sampler_that_fails_leaves_no_trial_running(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no idea")
+
+    search = new_search(make_config("space.starting_points=[]"))
+    monkeypatch.setattr(type(search.study.sampler), "sample_independent", fail)
+    with pytest.raises(RuntimeError, match="no idea"):
+        search.ask()
+    assert [trial.state for trial in search.study.get_trials()] == [TrialState.FAIL]
+
+
 def test_an_interrupted_trial_waits_again_and_does_not_count(make_config: MakeConfig) -> None:
     config = make_config("budget.trials=1")
     search = new_search(config)

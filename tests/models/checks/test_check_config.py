@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from models.checks.config import CheckConfig, FitConfig
+
+CHECKS = Path(__file__).parents[3] / "search_spaces" / "checks"
+
+
+def test_nothing_given_means_the_defaults_and_the_default_file_says_the_same():
+    assert CheckConfig.from_mapping({}) == CheckConfig()
+    written = yaml.safe_load((CHECKS / "default.yaml").read_text())
+    assert CheckConfig.from_mapping(written["adversaries"]) == CheckConfig()
+
+
+@pytest.mark.parametrize("path", [CHECKS / "default.yaml", CHECKS / "smoke.yaml"], ids=["default", "smoke"])
+def test_the_files_of_the_battery_open_with_their_command_and_are_valid(path):
+    text = path.read_text()
+    assert text.splitlines()[0] == f"# python -m study checks={path.stem}"
+    written = yaml.safe_load(text)
+    CheckConfig.from_mapping(written["adversaries"])
+    assert set(written["bounds"]) == {"weak_identity", "strong_identity", "expression_utility", "steganalysis"}
+    assert all(set(bound) == {"bound", "scale"} for bound in written["bounds"].values())
+
+
+def test_what_is_given_replaces_one_field_and_keeps_the_rest():
+    config = CheckConfig.from_mapping({"fits": {"plain": {"steps": 7}}, "precision": "float32"})
+    assert config.fits["plain"] == FitConfig(steps=7, precision="float32")
+    assert config.fits["bit_plane"].learning_rate == CheckConfig().fits["bit_plane"].learning_rate
+
+
+def test_all_problems_are_reported_at_once():
+    wrong = {
+        "strong": ["plain", "psychic"],
+        "honest_seeds": 1,
+        "fits": {"plain": {"steps": 0, "stepz": 3}, "linear": {}},
+        "controls": {"noise_rate": 2},
+        "precision": "int4",
+        "colour": "red",
+    }
+    with pytest.raises(ValueError, match="adversaries") as caught:
+        CheckConfig.from_mapping(wrong)
+    message = str(caught.value)
+    for text in (
+        "adversaries.strong = ['plain', 'psychic']; must name at least one of plain, high_pass, bit_plane",
+        "adversaries.honest_seeds = 1; must be a whole number >= 2",
+        "adversaries.fits.plain.steps = 0; must be a whole number >= 1",
+        "adversaries.fits.plain.stepz: unknown; known are steps",
+        "adversaries.fits.linear: unknown",
+        "adversaries.controls.noise_rate = 2; must lie in (0, 1]",
+        "adversaries.fits.plain.precision = 'int4'",
+        "adversaries.colour: unknown",
+    ):
+        assert text in message
+
+
+@pytest.mark.parametrize("value", [None, "plain", 3])
+def test_a_section_that_is_no_mapping_is_named(value):
+    with pytest.raises(ValueError, match=r"adversaries\.fits = .*must be a mapping"):
+        CheckConfig.from_mapping({"fits": value})
