@@ -31,9 +31,9 @@ class LearnedConfig:
 
     key: str = "per_image"
     """``per_image``: bits are encrypted under a key stream that each image has for itself. ``none``: as they are."""
-    epochs: int = 8
+    epochs: int = 6
     """Reports (and possible checkpoints) of the training, >= 1."""
-    steps_per_epoch: int = 60
+    steps_per_epoch: int = 50
     """Updates an epoch, >= 1."""
     batch_size: int = 64
     """Images a step, >= 2."""
@@ -41,7 +41,7 @@ class LearnedConfig:
     """Channels of both networks, >= 4."""
     learning_rate: float = 2e-3
     """Adam's, > 0."""
-    residual_weight: float = 0.1
+    residual_weight: float = 0.03
     """Weight of the mean squared change, in units of the embedding strength, >= 0."""
     identity_weight: float = 0.0
     """Weight of concealing the identity from the adversary in the loop, >= 0; 0 trains none."""

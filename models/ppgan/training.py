@@ -103,8 +103,11 @@ class PPGANTraining:
             self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99))
             self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99))
 
+        self.steps_done = 0
+
     def step(self) -> dict[str, Tensor]:
         """Update the critic once, then the generator, and return the losses as scalars still on the device."""
+        self._set_learning_rate()
         batch = self._draw()
         sanitised = self._sanitise(batch)
         losses = self._critic_step(batch, sanitised)
@@ -112,6 +115,16 @@ class PPGANTraining:
         if self.config.recipe == "paper":  # two generator steps for one of the critic, as published
             losses |= self._generator_step(batch, self._sanitise(batch))
         return losses
+
+    def _set_learning_rate(self) -> None:
+        """Lower the rate to nothing over the second half of an anchored training, which otherwise ends at random."""
+        if self.config.recipe == "paper":
+            return
+        share_left = 1.0 - self.steps_done / self.config.steps
+        self.steps_done += 1
+        for optimiser in (self.generator_optimiser, self.critic_optimiser):
+            for group in optimiser.param_groups:
+                group["lr"] = self.config.learning_rate * min(1.0, 2.0 * share_left)
 
     def _draw(self) -> Batch:
         data, config = self.data, self.config
