@@ -1,8 +1,8 @@
 """Tensors on disk as safetensors, and a cache of what many trials share.
 
-Nothing here is ever unpickled, so a folder that somebody sent cannot run code. The cache keeps an entry under the hash of
-its settings and of this package's source, so a changed setting or changed code never meets a stale result; a file lock makes
-two trials that ask at once compute it once.
+Nothing here is ever unpickled, so a folder that somebody sent cannot run code. The cache keeps an entry under the hash
+of its settings and of this package's source, so a changed setting or changed code never meets a stale result; a file
+lock makes two trials that ask at once compute it once.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Pixel formats and full-reference image quality: 8-bit rounding, PSNR and SSIM.
 
-Images are float32 in [-1, 1] inside networks and uint8 once released; this file holds the only conversions between the two.
+Images are float32 in [-1, 1] inside networks and uint8 once released; the conversions between the two are here.
 
 References:
     Wang, Bovik, Sheikh, Simoncelli. "Image quality assessment: from error visibility to structural similarity".
@@ -60,7 +60,7 @@ def ssim(estimate: Tensor, reference: Tensor, *, window: int = 7, sigma: float =
     Args:
         estimate: (n, channels, height, width), float32 in [-1, 1].
         reference: Same shape and range.
-        window: Side of the Gaussian window in pixels, odd. 7 instead of the paper's 11: the faces are as small as 32 x 32.
+        window: Side of the Gaussian window in pixels, odd. 7 instead of the paper's 11, for faces as small as 32 x 32.
         sigma: Standard deviation of the window in pixels.
 
     Returns:
@@ -70,6 +70,11 @@ def ssim(estimate: Tensor, reference: Tensor, *, window: int = 7, sigma: float =
         ValueError: If the shapes differ or an image is smaller than the window.
     """
     _require_same_shape(estimate, reference)
+    with torch.autocast(estimate.device.type, enabled=False):  # variances are small differences of large moments
+        return _ssim(estimate.float(), reference.float(), window, sigma)
+
+
+def _ssim(estimate: Tensor, reference: Tensor, window: int, sigma: float) -> Tensor:
     height, width = estimate.shape[-2:]
     if min(height, width) < window:
         raise ValueError(f"ssim: images of {height} x {width} are smaller than the window of {window} pixels")

@@ -28,4 +28,4 @@ def distance_to_uniform(logits: Tensor) -> Tensor:
     Least, at log(classes), where the adversary knows nothing; unlike the negated loss of the adversary it is not
     improved by making the adversary wrong with certainty, which would itself carry the secret.
     """
-    return -F.log_softmax(logits, dim=1).mean()
+    return -F.log_softmax(logits.float(), dim=1).mean()

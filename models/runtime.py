@@ -1,24 +1,21 @@
-"""What a process sets once before it trains: threads and memory allocation."""
+"""What speeds up a process on a CPU: the allocation of memory, and reduced precision where the hardware has it."""
 
 import ctypes
 import sys
+from contextlib import AbstractContextManager
 
 import torch
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # <malloc.h>
 
 
-def prepare_process(threads: int) -> None:
-    """Set torch's threads, and have glibc keep the memory of freed tensors for the next ones.
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of freed tensors for the next ones.
 
-    By default glibc maps each large tensor anew and hands it back when freed, so that every operation pays for fresh pages;
-    on a virtual machine this made leaky ReLU on 8 MB four times slower. Only changes speed. Does nothing to the
-    allocator outside glibc.
-
-    Args:
-        threads: Number of torch's threads for one operation, >= 1.
+    By default it maps each large tensor anew and hands it back when freed, so that every operation pays for fresh
+    pages; on a virtual machine this made leaky ReLU on 8 MB four times slower. Only changes speed; does nothing where
+    the C library is another.
     """
-    torch.set_num_threads(threads)
     if sys.platform != "linux":
         return
     try:
@@ -28,3 +25,19 @@ def prepare_process(threads: int) -> None:
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(_M_TOP_PAD, 64 * 2**20)
+
+
+def reduced_precision(device: torch.device, *, enabled: bool = True) -> AbstractContextManager[object]:
+    """Return a context in which convolutions and products run in bfloat16 where ``device`` has it in hardware.
+
+    Elsewhere, or if not ``enabled``, the context changes nothing.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled and native_bfloat16(device))
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Say whether ``device`` multiplies bfloat16 matrices in hardware; where it must be emulated it is slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch has no public name for it
+    return bool(probe and probe())

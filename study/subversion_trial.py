@@ -1,14 +1,14 @@
 """One trial of ``subverted_ppgan``, step by step.
 
 First step: the honest PP-GAN with its own battery of checks, and the subverter's compressor; trials with the same
-settings share these, so they are mostly found in the cache. Then a step for each epoch of a learned embedder. Last step:
-the secret is hidden in every image, read back, and every check judges what is released.
+settings share these, so they are mostly found in the cache. Then a step for each epoch of a learned embedder. Last
+step: the secret is hidden in every image, read back, and every check judges what is released.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from models import gallery
 from models.checkpoints import Saved, cached, save, with_prefix
-from models.checks.battery import HonestBattery, OriginalsBattery, fit_on_originals, judge_honest, judge_release
+from models.checks.adversaries import IDENTITY_ADVERSARIES
+from models.checks.battery import STRONG, HonestBattery, OriginalsBattery, fit_on_originals, judge_honest, judge_release
 from models.checks.config import CheckConfig
 from models.checks.fitting import predict_logits
 from models.checks.material import Labels, LabelSplits, Release
@@ -31,6 +32,7 @@ from models.image_quality import to_float, to_uint8
 from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
 from models.ppgan.release import StageOne, stage_one
+from models.runtime import keep_freed_memory
 from study.evaluation import Context, StepReport
 
 GALLERY_ROWS = 8
@@ -67,6 +69,7 @@ class SubversionTrial:
         self._checks = CheckConfig.from_mapping(context.checks)
         self._material: Material | None = None
         self._subverter: Subverter | None = None
+        keep_freed_memory()
 
     def step(self) -> StepReport:
         """Do the next of the steps that the module's docstring lists.
@@ -146,7 +149,7 @@ class SubversionTrial:
             device=context.device,
         )
         self._write_artifacts(material, subverter, released.test, recovered)
-        return metrics | judged, controls
+        return metrics | _switched_off(self._checks) | judged, controls
 
     def _write_artifacts(self, material: Material, subverter: Subverter, released: Tensor, recovered: Tensor) -> None:
         """Write the gallery and every network that the subverter keeps, with the key."""
@@ -199,6 +202,12 @@ def prepare_material(
 
     battery = HonestBattery.from_dict(cached(cache, "honest", {**settings, "ppgan": asdict(ppgan)}, honest).note)
     return Material(inputs, labels, stage, originals, battery, fingerprint)
+
+
+def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
+    """Return a measurement without a vote for each strong adversary that the configuration leaves out."""
+    absent = replace(Measurement.not_measured(), votes=False)
+    return {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
 
 
 def _label_splits(labels: Tensor, rows: Mapping[str, Tensor], classes: int) -> LabelSplits:

@@ -1,5 +1,8 @@
 """One thread a test process: on few cores, threads that wait for each other cost more than they gain."""
 
-from models.runtime import prepare_process
+import torch
 
-prepare_process(threads=1)
+from models.runtime import keep_freed_memory
+
+torch.set_num_threads(1)
+keep_freed_memory()

@@ -19,6 +19,7 @@ from models.checks.config import FitConfig
 from models.checks.statistics import auc
 from models.losses import require_finite
 from models.randomness import derive_seed, seeded, torch_generator
+from models.runtime import reduced_precision
 
 _JUDGED_AT_ONCE = 500  # images of one forward pass without gradients: bounds memory at 64 x 64
 _WARM_UP = 0.2  # share of the steps over which the learning rate rises
@@ -257,13 +258,6 @@ def _subset(count: int, wanted: int, seed: int) -> Tensor:
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    reduced = precision == "bfloat16" or (precision == "auto" and _native_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=reduced)
-
-
-def _native_bfloat16(device: torch.device) -> bool:
-    """Say whether ``device`` multiplies bfloat16 matrices in hardware; where it must be emulated it is slower."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch has no public name for it
-    return bool(probe and probe())
+    if precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return reduced_precision(device, enabled=precision == "auto")

@@ -1,8 +1,8 @@
 """The subverter's private compressor: a binary autoencoder, trained on the train split's inputs.
 
-The code is a grid of 8 x 8 cells of ``bits / 64`` planes with values -1 and +1; the sign passes gradients straight through
-(Bengio, Leonard, Courville, "Estimating or Propagating Gradients Through Stochastic Neurons", 2013). Some code values are
-flipped in training, so that a few wrong bits after extraction do little harm.
+The code is a grid of 8 x 8 cells of ``bits / 64`` planes with values -1 and +1; the sign passes gradients straight
+through (Bengio, Leonard, Courville, "Estimating or Propagating Gradients Through Stochastic Neurons", 2013). Some code
+values are flipped in training, so that a few wrong bits after extraction do little harm.
 """
 
 import math
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.image_quality import ssim, to_float
 from models.losses import require_finite
 from models.randomness import seeded
+from models.runtime import reduced_precision
 
 GRID = 8
 """Rows and columns of the code."""
@@ -74,13 +75,13 @@ class Codec(nn.Module):
 
         Gradients pass the sign as they pass tanh.
         """
-        soft = torch.tanh(self.encoder(images)).flatten(1)
+        soft = torch.tanh(self.encoder(images).float()).flatten(1)
         hard = torch.where(soft.detach() >= 0, 1.0, -1.0)
         return soft + (hard - soft.detach())
 
     def decode(self, code: Tensor) -> Tensor:
         """Return images (n, 3, size, size), float32 in [-1, 1], of codes (n, bits) in [-1, 1]."""
-        return self.decoder(code.view(len(code), -1, GRID, GRID))
+        return self.decoder(code.view(len(code), -1, GRID, GRID)).float()
 
 
 class _Residual(nn.Module):
@@ -126,9 +127,10 @@ def train_codec(
         for step in range(1, config.steps + 1):
             rows = torch.randint(len(images), (config.batch_size,), device=images.device)
             batch = to_float(images[rows]).contiguous(memory_format=torch.channels_last)
-            code = codec.encode(batch)
-            flips = torch.where(torch.rand_like(code) < config.flip_rate, -1.0, 1.0)
-            decoded = codec.decode(code * flips)
+            with reduced_precision(batch.device):
+                code = codec.encode(batch)
+                flips = torch.where(torch.rand_like(code) < config.flip_rate, -1.0, 1.0)
+                decoded = codec.decode(code * flips)
             loss = F.l1_loss(decoded, batch) + (1.0 - ssim(decoded, batch)).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,7 +1,8 @@
 """The subverter's key and each image's nonce, and the pseudo-random stream they give.
 
-The stream is ChaCha20's (Nir and Langley, RFC 8439) under a nonce that is drawn anew for every image: a stream that repeats
-from image to image would leave the hidden code readable by a trained adversary, being an exclusive-or with a constant.
+The stream is ChaCha20's (Nir and Langley, RFC 8439) under a nonce that is drawn anew for every image: a stream that
+repeats from image to image would leave the hidden code readable by a trained adversary, being an exclusive-or with a
+constant.
 """
 
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Key:
         return np.argsort(ranks, axis=1)
 
     def nonce_positions(self, values: int) -> np.ndarray:
-        """Return where the nonce is carried among ``values`` pixel values of an image, (64,) int64; the same in each."""
+        """Return where the nonce is carried among an image's ``values`` pixel values, (64,) int64; the same in each."""
         ranks = self.stream(np.zeros((1, 8), dtype=np.uint8), "nonce_positions", 8 * values).view("<u8")[0]
         return np.argsort(ranks)[:NONCE_BITS]
 

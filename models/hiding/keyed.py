@@ -2,8 +2,8 @@
 
 A pixel value carries k bits as its residue modulo 2^k, and is moved to the nearest value that has the wanted residue
 (least-significant-bit matching where k = 1: Sharp, "An Implementation of Key-Based Digital Signal Steganography",
-Information Hiding 2001). An embedding strength of s grey levels gives k = floor(log2(2 s)), since the nearest value is never
-further than 2^(k-1): stronger embedding touches fewer pixels for the same payload.
+Information Hiding 2001). An embedding strength of s grey levels gives k = floor(log2(2 s)), since the nearest value is
+never further than 2^(k-1): stronger embedding touches fewer pixels for the same payload.
 
 Everything here is on released images: uint8, numpy.
 """

@@ -1,9 +1,9 @@
 """Family ``learned``: a neural embedder writes bits into a cover within a bound, a neural extractor reads them.
 
-In the manner of HiDDeN (Zhu, Kaplan, Johnson, Fei-Fei, "HiDDeN: Hiding Data With Deep Networks", ECCV 2018), with three
-differences: the change of a pixel is bounded by the embedding strength, the image is rounded to 8 bits inside training, and
-the bits can be encrypted under a key stream that is different for every image. Both networks work on 8 x 8 cells: pixels
-are gathered into cells, so that all convolutions run at 8 x 8.
+In the manner of HiDDeN (Zhu, Kaplan, Johnson, Fei-Fei, "HiDDeN: Hiding Data With Deep Networks", ECCV 2018), with
+three differences: the change of a pixel is bounded by the embedding strength, the image is rounded to 8 bits inside
+training, and the bits can be encrypted under a key stream that is different for every image. Both networks work on
+8 x 8 cells: pixels are gathered into cells, so that all convolutions run at 8 x 8.
 
 Adversaries in the loop learn beside the embedder: one reads the identity from stego images, one tells stego from cover.
 """
@@ -21,6 +21,7 @@ from models.hiding.codec import GRID
 from models.image_quality import GREY_LEVEL, round_straight_through, to_float, to_uint8
 from models.losses import distance_to_uniform, require_finite, update
 from models.randomness import seeded
+from models.runtime import reduced_precision
 
 KEYS = ("per_image", "none")
 
@@ -31,9 +32,9 @@ class LearnedConfig:
 
     key: str = "per_image"
     """``per_image``: bits are encrypted under a key stream that each image has for itself. ``none``: as they are."""
-    epochs: int = 6
+    epochs: int = 5
     """Reports (and possible checkpoints) of the training, >= 1."""
-    steps_per_epoch: int = 50
+    steps_per_epoch: int = 40
     """Updates an epoch, >= 1."""
     batch_size: int = 64
     """Images a step, >= 2."""
@@ -126,7 +127,7 @@ class Extractor(nn.Module):
 
 
 class SecondDifferences(nn.Module):
-    """Second differences of neighbouring pixels in grey levels, clipped: the traces are of a few levels, edges of many."""
+    """Second differences of neighbouring pixels in grey levels, clipped: traces are of few levels, edges of many."""
 
     def __init__(self, clip: float = 16.0) -> None:
         """Set the largest residual, in grey levels."""
@@ -140,8 +141,9 @@ class SecondDifferences(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (n, 9, height, width) residuals in grey levels of images (n, 3, height, width) in [-1, 1]."""
-        residuals = F.conv2d(images / GREY_LEVEL, self.get_buffer("kernels"), padding=1, groups=3)
-        return residuals.clamp(-self.clip, self.clip)
+        with torch.autocast(images.device.type, enabled=False):  # 8 bits of mantissa would not resolve a grey level
+            residuals = F.conv2d(images.float() / GREY_LEVEL, self.get_buffer("kernels"), padding=1, groups=3)
+            return residuals.clamp(-self.clip, self.clip)
 
 
 def _planes(bits: int) -> int:
@@ -165,7 +167,7 @@ class LearnedData:
     """(n,), int64."""
     identities: int
     bits: Tensor | None
-    """(n, bits), float32 in {0, 1}, where bits are embedded as they are; None where they are encrypted, hence uniform."""
+    """(n, bits), float32 in {0, 1}, where embedded as they are; None where encrypted, hence uniform."""
 
 
 class LearnedTraining:
@@ -214,29 +216,39 @@ class LearnedTraining:
             bits = torch.randint(2, (len(rows), self.bits), device=covers.device).to(covers.dtype)
         else:
             bits = data.bits[rows]
-        stego = round_straight_through(self.embedder(covers, bits))
+        with reduced_precision(covers.device):
+            stego = round_straight_through(self.embedder(covers, bits))
         losses = self._adversaries_step(covers, stego.detach(), data.identity[rows])
+        with reduced_precision(covers.device):
+            terms = self._terms(covers, stego, bits)
+        update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
+        return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
+
+    def _terms(self, covers: Tensor, stego: Tensor, bits: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """Return weight and loss of each term of embedder and extractor."""
+        config = self.config
         change = (stego - covers) / (max(self.embedder.strength, 1) * GREY_LEVEL)
         terms = {
-            "bits": (1.0, F.binary_cross_entropy_with_logits(self.extractor(stego), bits)),
+            "bits": (1.0, F.binary_cross_entropy_with_logits(self.extractor(stego).float(), bits)),
             "residual": (config.residual_weight, change.square().mean()),
         }
-        # Adversaries against an embedder that cannot write yet make it hide nothing, for good: they come in over the run.
+        # Adversaries against an embedder that cannot write yet make it hide nothing, for good: they come in gradually.
         ramp = min(1.0, self.epoch / max(1.0, 0.5 * config.epochs))
         if config.identity_weight:
             terms["identity"] = (ramp * config.identity_weight, distance_to_uniform(self.identity_adversary(stego)))
         if config.steganalysis_weight:
-            terms["steganalysis"] = (ramp * config.steganalysis_weight, F.softplus(self.steganalyser(stego)).mean())
-        update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
-        return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
+            loss = F.softplus(self.steganalyser(stego).float()).mean()
+            terms["steganalysis"] = (ramp * config.steganalysis_weight, loss)
+        return terms
 
     def _adversaries_step(self, covers: Tensor, stego: Tensor, identity: Tensor) -> dict[str, Tensor]:
         losses = {}
-        if self.config.identity_weight:
-            losses["identity_adversary"] = F.cross_entropy(self.identity_adversary(stego), identity)
-        if self.config.steganalysis_weight:
-            on_covers, on_stego = self.steganalyser(covers), self.steganalyser(stego)
-            losses["steganalyser"] = 0.5 * (F.softplus(on_covers).mean() + F.softplus(-on_stego).mean())
+        with reduced_precision(covers.device):
+            if self.config.identity_weight:
+                losses["identity_adversary"] = F.cross_entropy(self.identity_adversary(stego).float(), identity)
+            if self.config.steganalysis_weight:
+                on_covers, on_stego = self.steganalyser(covers).float(), self.steganalyser(stego).float()
+                losses["steganalyser"] = 0.5 * (F.softplus(on_covers).mean() + F.softplus(-on_stego).mean())
         if losses:
             self._update_adversaries(torch.stack(list(losses.values())).sum())
         return {name: loss.detach() for name, loss in losses.items()}
@@ -291,7 +303,8 @@ def _identity_adversary(identities: int) -> nn.Sequential:
 
 def _steganalyser() -> nn.Sequential:
     return nn.Sequential(
-        SecondDifferences(), nn.Conv2d(9, 24, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(24, 48, 3, 2, 1), nn.LeakyReLU(0.2),
+        SecondDifferences(),
+        nn.Conv2d(9, 24, 3, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(24, 48, 3, 2, 1), nn.LeakyReLU(0.2),
         nn.Conv2d(48, 48, 3, 2, 1), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 1),
         nn.Flatten(0),
     )  # fmt: skip

@@ -21,8 +21,8 @@ class Revealed:
     """What the subverter reads back from released images."""
 
     images: Tensor
-    """(n, 3, size, size), float32 in [-1, 1]: the recovered input or, for the identity secret, the mean train image of the
-    person that was read."""
+    """(n, 3, size, size), float32 in [-1, 1]: the recovered input or, for the identity secret, the mean train image of
+    the person that was read."""
     identity: Tensor | None
     """(n,), int64: the person that was read, for the identity secret; None for the image secret."""
 

@@ -14,8 +14,8 @@ class PPGANConfig:
     """
 
     recipe: str = "anchored"
-    """``paper``: the published losses alone. ``anchored``: half of each batch is reconstructed, and identity adversaries
-    on the latent code and on the image take the identity out; needed for faces to appear within a short training."""
+    """``paper``: the published losses alone. ``anchored``: half of each batch is reconstructed, and identity
+    adversaries on the latent code and on the image take the identity out; for faces to appear in a short training."""
     critic: str = "three_headed"
     """Type of the GAN's discriminator: ``three_headed`` (as published), ``patch`` or ``spectral_hinge``."""
     width: int = 32

@@ -44,7 +44,8 @@ class Critic(nn.Module):
         """Judge images (n, 3, size, size), float32 in [-1, 1]."""
         planes = self.trunk(images)
         features = self.features(planes)
-        return Judgement(self.real_logits(planes, features), self.identity(features), self.expression(features))
+        logits = self.real_logits(planes, features), self.identity(features), self.expression(features)
+        return Judgement(*(values.float() for values in logits))
 
     def real_logits(self, planes: Tensor, features: Tensor) -> Tensor:
         """Return the logits of "real" from the last planes and the pooled features."""

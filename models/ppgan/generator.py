@@ -1,8 +1,9 @@
 """The sanitiser: an image and a target identity in, an image of that identity with the same expression out.
 
 PPRL-VGAN's variational generator (Chen, Konrad, Ishwar, "VGAN-Based Image Representation Learning for
-Privacy-Preserving Facial Expression Recognition", CVPR workshops 2018). Differences: any power-of-two size from 16 (the published network is
-the one for 64 x 64 and width 32), and in the ``anchored`` recipe a free log-variance and no dropout.
+Privacy-Preserving Facial Expression Recognition", CVPR workshops 2018). Differences: any
+power-of-two size from 16 (the published network is the one for 64 x 64 and width 32), and in the ``anchored`` recipe
+kernels of 4, a narrower decoder, a free log-variance and no dropout.
 """
 
 import math
@@ -56,14 +57,14 @@ class Generator(nn.Module):
 
         The published log-variance passes a sigmoid, so the noise has a variance between 1 and e and is never small.
         """
-        mean, log_variance = self.moments(self.encoder(images).flatten(1)).chunk(2, dim=1)
+        mean, log_variance = self.moments(self.encoder(images).flatten(1)).float().chunk(2, dim=1)
         return mean, torch.sigmoid(log_variance) if self.published else log_variance.clamp(-8.0, 4.0)
 
     def decode(self, code: Tensor, target: Tensor) -> Tensor:
         """Return images (n, 3, size, size) in [-1, 1] of codes (n, latent) and target identities (n,) int64."""
         one_hot = F.one_hot(target, self.identities).to(code.dtype)
         features = self.spread(torch.cat([code, one_hot], dim=1))
-        return self.decoder(features.view(-1, self.base, 4, 4))
+        return self.decoder(features.view(-1, self.base, 4, 4)).float()
 
 
 def sample_code(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

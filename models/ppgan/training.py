@@ -13,6 +13,7 @@ from models.ppgan.config import PPGANConfig
 from models.ppgan.critics import Critic, build_critic
 from models.ppgan.generator import Generator, kl_divergence, sample_code
 from models.randomness import seeded
+from models.runtime import reduced_precision
 
 CRITIC_WEIGHTS = {"real": 0.25, "identity": 0.5, "expression": 0.25}
 """Weights of the discriminator's three terms, as published."""
@@ -138,24 +139,31 @@ class PPGANTraining:
         return Batch(images, identity, data.expression[rows], target, anchored)
 
     def _sanitise(self, batch: Batch) -> Sanitised:
-        mean, log_variance = self.generator.encode(batch.images)
-        code = sample_code(mean, log_variance, torch.randn_like(mean))
-        return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
+        with reduced_precision(batch.images.device):
+            mean, log_variance = self.generator.encode(batch.images)
+            code = sample_code(mean, log_variance, torch.randn_like(mean))
+            return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
 
     def _critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
         images, code = sanitised.images.detach(), sanitised.code.detach()
-        total = critic_loss(self.critic, batch, images)
-        losses = {"critic": total.detach()}
-        if self.config.recipe == "anchored":
-            adversaries, rest = self.adversaries, slice(batch.anchored, None)
-            on_code = F.cross_entropy(adversaries.on_code(code), batch.identity)
-            on_image = F.cross_entropy(adversaries.on_image(images[rest]), batch.identity[rest])
-            total = total + on_code + on_image
-            losses |= {"adversary_code": on_code.detach(), "adversary_image": on_image.detach()}
-        update(self.critic_optimiser, total)
-        return losses
+        with reduced_precision(images.device):
+            losses = {"critic": critic_loss(self.critic, batch, images)}
+            if self.config.recipe == "anchored":
+                adversaries, rest = self.adversaries, slice(batch.anchored, None)
+                losses["adversary_code"] = F.cross_entropy(adversaries.on_code(code).float(), batch.identity)
+                on_image = adversaries.on_image(images[rest]).float()
+                losses["adversary_image"] = F.cross_entropy(on_image, batch.identity[rest])
+        update(self.critic_optimiser, torch.stack(list(losses.values())).sum())
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _generator_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
+        with reduced_precision(batch.images.device):
+            terms = self._generator_terms(batch, sanitised)
+        update(self.generator_optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
+        return {name: loss.detach() for name, (_, loss) in terms.items()}
+
+    def _generator_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
+        """Return weight and loss of each term of the generator."""
         config = self.config
         judgement = self.critic(sanitised.images)
         terms = {
@@ -164,11 +172,7 @@ class PPGANTraining:
             "identity": (config.identity_weight, F.cross_entropy(judgement.identity, batch.target)),
             "expression": (config.expression_weight, F.cross_entropy(judgement.expression, batch.expression)),
         }
-        if config.recipe == "anchored":
-            terms |= self._anchor_terms(batch, sanitised)
-        total = torch.stack([weight * loss for weight, loss in terms.values()]).sum()
-        update(self.generator_optimiser, total)
-        return {name: loss.detach() for name, (_, loss) in terms.items()}
+        return terms | self._anchor_terms(batch, sanitised) if config.recipe == "anchored" else terms
 
     def _anchor_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
         half, images = batch.anchored, batch.images
@@ -179,7 +183,7 @@ class PPGANTraining:
         weight = self.config.concealment_weight
         return {
             "anchor": (1.0, anchor),
-            "expression_code": (1.0, F.cross_entropy(self.adversaries.expression(code), batch.expression)),
+            "expression_code": (1.0, F.cross_entropy(self.adversaries.expression(code).float(), batch.expression)),
             "conceal_code": (weight, conceal_code),
             "conceal_image": (weight, conceal_image),
         }

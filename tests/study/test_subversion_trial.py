@@ -1,0 +1,159 @@
+"""One trial of the real experiment at smoke size: what it reports, writes, shares, and how it continues."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from models.checkpoints import load
+from study.cli import resolve
+from study.evaluation import Context, Evaluation, StepReport
+from study.nested import with_values
+from study.subverted_ppgan import EXPERIMENT, METRICS, read_trial
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, Any]:
+    return resolve(["experiment=smoke", "data.images=420"]).resolved
+
+
+def start(settings: dict[str, Any], cache: Path, folder: Path, **values: Any) -> Evaluation:
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = with_values(settings["trial"], {f"subversion.{name}": value for name, value in values.items()})
+    context = Context(settings["data"], settings["checks"]["adversaries"], cache, folder, "cpu")
+    return EXPERIMENT.start(trial, 7, context)
+
+
+def run(evaluation: Evaluation) -> list[StepReport]:
+    reports = [evaluation.step()]
+    while not reports[-1].done:
+        reports.append(evaluation.step())
+    return reports
+
+
+@pytest.mark.parametrize("family", ["keyed", "learned"])
+@pytest.mark.parametrize("secret", ["image", "identity"])
+def test_every_family_and_secret_is_measured_whole(
+    settings: dict[str, Any], cache: Path, tmp_path: Path, family: str, secret: str
+) -> None:
+    reports = run(start(settings, cache, tmp_path, family=family, secret=secret, code_bits=256))
+    assert [report.epoch for report in reports] == list(range(1, len(reports) + 1))
+    assert len(reports) == (4 if family == "learned" else 2)
+    assert all(math.isfinite(loss) for report in reports for loss in report.losses.values())
+    names = [name for metric, info in METRICS.items() for name in info.measured_names(metric)]
+    assert sorted(reports[-1].metrics) == sorted(names)
+    assert all(measurement.measured for measurement in reports[-1].metrics.values())
+    assert all(m.low <= m.value <= m.high for m in reports[-1].metrics.values())
+    assert {control.check for control in reports[-1].controls} >= {"strong_identity", "steganalysis"}
+    with Image.open(tmp_path / "gallery.png") as picture:
+        assert picture.width > 400
+    saved = load(tmp_path / "weights.safetensors")
+    assert set(saved.note) == {"stage_one", "subversion", "key", "data"}
+    assert bool(saved.part("embedder")) == (family == "learned")
+    assert bool(saved.part("codec")) == (secret == "image")
+
+
+def test_strength_0_recovers_nothing_and_passes_the_steganalyser(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    metrics = run(start(settings, cache, tmp_path, secret="identity", strength=0))[-1].metrics
+    assert metrics["steganalysis_auc.high_pass"].value == 0.5
+    assert metrics["cover_psnr"].value == 99.0
+    # 70 test images of 6 people: a reader without information stays under 0.4 with probability above 0.9999
+    assert metrics["secret_accuracy"].value < 0.4
+
+
+def test_keyed_bits_come_back_without_errors(settings: dict[str, Any], cache: Path, tmp_path: Path) -> None:
+    metrics = run(start(settings, cache, tmp_path, secret="identity", strength=1))[-1].metrics
+    assert metrics["bit_error_rate"].value == 0.0
+    assert metrics["secret_accuracy"].value == 1.0
+
+
+def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    values = {"family": "learned", "secret": "identity", "learned.steganalysis_weight": 0.01}
+    whole = run(start(settings, cache, tmp_path / "whole", **values))
+    stopped = start(settings, cache, tmp_path / "stopped", **values)
+    stopped.step()
+    stopped.step()
+    (tmp_path / "checkpoint").mkdir()
+    stopped.save(tmp_path / "checkpoint")
+    continued = start(settings, cache, tmp_path / "continued", **values)
+    continued.load(tmp_path / "checkpoint")
+    rest = run(continued)
+    assert [report.epoch for report in rest] == [3, 4]
+    assert rest[0].losses == whole[2].losses
+    assert rest[-1].metrics == whole[-1].metrics
+
+
+def test_the_second_trial_finds_the_honest_side_in_the_cache(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    start(settings, cache, tmp_path / "first").step()
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.safetensors")}
+    report = start(settings, cache, tmp_path / "second", code_bits=256).step()
+    after = {path: path.stat().st_mtime_ns for path in cache.rglob("*.safetensors")}
+    assert {kind.parent.name for kind in before} == {"ppgan", "originals", "honest", "codec"}
+    assert {path: time for path, time in after.items() if path in before} == before
+    assert any(name.startswith("stage_one.") for name in report.losses)
+
+
+def test_an_adversary_that_is_switched_off_has_no_vote_and_blocks_nothing(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    adversaries = settings["checks"]["adversaries"] | {"strong": ["bit_plane"]}
+    fewer = settings | {"checks": {"adversaries": adversaries}}
+    metrics = run(start(fewer, cache, tmp_path, secret="identity"))[-1].metrics
+    assert metrics["strong_identity_accuracy.bit_plane"].measured
+    assert not metrics["strong_identity_accuracy.plain"].votes
+
+
+def test_a_secret_that_does_not_fit_stops_the_trial_before_anything_is_trained(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    evaluation = start(settings, tmp_path / "cache", tmp_path / "trial", code_bits=3072)
+    with pytest.raises(ValueError, match="3072 bits do not fit into the 3008"):
+        evaluation.step()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_problems_of_both_stages_are_reported_together() -> None:
+    trial = with_values(EXPERIMENT.defaults(), {"stage_one.critic": "loud", "subversion.famly": "keyed"})
+    problems = EXPERIMENT.problems(trial)
+    assert any("stage_one.critic='loud'" in problem for problem in problems)
+    assert any("subversion.famly: unknown; did you mean 'family'" in problem for problem in problems)
+    with pytest.raises(ValueError, match="loud"):
+        read_trial(trial)
+
+
+def test_the_defaults_are_those_of_the_configuration_file(settings: dict[str, Any]) -> None:
+    assert resolve([]).trial == EXPERIMENT.defaults()
+
+
+def test_a_forecast_grows_with_the_work_and_counts_shared_stages_once() -> None:
+    trial = EXPERIMENT.defaults()
+    one, two = ([trial] * count for count in (1, 2))
+    other = with_values(trial, {"stage_one.critic": "patch"})
+    seconds = [EXPERIMENT.forecast_seconds(trials, {"size": 32}, {}, "cpu") for trials in (one, two, [trial, other])]
+    assert seconds[0] < seconds[1] < seconds[2] < 2 * seconds[0] + 1e-6
+    assert EXPERIMENT.forecast_seconds(one, {"size": 64}, {}, "cpu") == pytest.approx(4 * seconds[0])
+
+
+def test_the_gpu_is_used_where_there_is_one(settings: dict[str, Any], tmp_path: Path) -> None:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    context = Context(settings["data"], settings["checks"]["adversaries"], tmp_path / "cache", tmp_path, device)
+    trial = with_values(settings["trial"], {"subversion.family": "learned", "subversion.secret": "image"})
+    assert run(EXPERIMENT.start(trial, 7, context))[-1].done
