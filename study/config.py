@@ -100,9 +100,10 @@ def read_config(
     root = Section("", composed, problems)
     experiment = _read_experiment(root.raw("experiment"), problems)
     trial = _read_trial(experiment, root.raw("trial"), problems)
-    problems.extend(experiment.problems(trial))
+    data = _read_data(root.raw("data"))
+    problems.extend(experiment.problems(trial, data))
     fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
-    space = read_space(root.raw("space"), experiment, trial, fixed, problems)
+    space = read_space(root.raw("space"), experiment, trial, fixed, problems, data)
     fixed = {name: value for name, value in fixed.items() if name in space.names}
     name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     adversaries, bounds = _read_checks(root.raw("checks"), problems)
@@ -118,7 +119,7 @@ def read_config(
         budget=_read_budget(root.raw("budget"), problems),
         resources=read_resources(root.raw("resources"), problems),
         cluster=read_cluster(root.raw("cluster"), problems),
-        data=_read_data(root.raw("data")),
+        data=data,
         adversaries=adversaries,
         starting_points=_read_points(root.text("starting_points", optional=True), space, trial, problems),
         output=output.absolute(),

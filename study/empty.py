@@ -95,7 +95,7 @@ class EmptyExperiment:
         """Return the trial configuration."""
         return {"x": 0.5, "y": 0.0, "shape": "round", "seconds": 0.0, "epochs": 2, "fault": "none"}
 
-    def problems(self, trial: Mapping[str, Any]) -> list[str]:
+    def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a trial configuration."""
         problems = []
         if trial["fault"] not in FAULTS:

@@ -94,11 +94,11 @@ class Experiment(Protocol):
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration; its dotted leaves are the parameter names a space may use."""
 
-    def problems(self, trial: Mapping[str, Any]) -> list[str]:
+    def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with one nested trial configuration, each naming field, value and what is permitted.
 
-        Also asked about each single value of a search space, set into the defaults: so that an impossible range is
-        reported before anything starts. Cheap; imports no torch if it can be avoided.
+        Also asked about each single value of a search space, set into the defaults: so that an impossible range, or a
+        setting that these data cannot hold, is reported before anything starts. Cheap.
         """
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:

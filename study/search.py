@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
 
 ENQUEUED, ATTEMPT, RERUN_OF, OUTCOME, RUN_AGAIN = "starting_points", "attempt", "rerun_of", "outcome", "run_again"
+GIVEN = "given"
 """Names of the attributes that this module keeps in Optuna's storage."""
+
+REDRAWS = 20
+"""Draws until a configuration is asked a second time; a space may be exhausted."""
 
 _STATES = {Told.COMPLETE: TrialState.COMPLETE, Told.PRUNED: TrialState.PRUNED, Told.FAIL: TrialState.FAIL}
 
@@ -75,6 +79,7 @@ class Search:
             directions=[_direction(objective.direction) for objective in config.objective.searched],
         )
         self._running: dict[int, Trial] = {}
+        self._asked: list[dict[str, Value]] = []
         self.finished = 0
         """Trials that count for the budget: those that ended and are not run again."""
         self._enqueue_starting_points()
@@ -84,7 +89,7 @@ class Search:
         if self.study.user_attrs.get(ENQUEUED):
             return
         for point in [*self._config.starting_points, *self._config.space.starting_points]:
-            self.study.enqueue_trial(dict(point), skip_if_exists=True)
+            self.study.enqueue_trial(dict(point), user_attrs={GIVEN: True}, skip_if_exists=True)
         self.study.set_user_attr(ENQUEUED, True)
 
     @property
@@ -98,15 +103,21 @@ class Search:
         return self.finished >= self._config.budget.trials
 
     def ask(self) -> Proposal | None:
-        """Return what to try next; None while the rest of the budget is running and may yet have to be run again."""
+        """Return what to try next, not yet asked if there is such; None while the rest of the budget is running.
+
+        Numbers of draws that were asked before are skipped, so the numbers of a study's trials can have gaps.
+        """
         if self.finished + self.running >= self._config.budget.trials:
             return None
-        trial = self.study.ask()
-        try:
-            parameters = self._config.space.suggest(trial, self._config.trial)
-        except BaseException:
-            self.study.tell(trial, state=TrialState.FAIL)  # nobody else knows of it, so nobody else would end it
-            raise
+        for _ in range(REDRAWS):
+            trial, parameters = self._draw()
+            if GIVEN in trial.user_attrs or parameters not in self._asked:
+                break
+            # Asked before: in a small space of categories samplers repeat themselves, at the price of a trial each.
+            self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            trial, parameters = self._draw()
+        self._asked.append(parameters)
         self._running[trial.number] = trial
         return Proposal(
             number=trial.number,
@@ -114,6 +125,14 @@ class Search:
             trial=with_values(self._config.trial, parameters),
             seed=trial_seed(self._config.seed, trial.number),
         )
+
+    def _draw(self) -> tuple[Trial, dict[str, Value]]:
+        trial = self.study.ask()
+        try:
+            return trial, self._config.space.suggest(trial, self._config.trial)
+        except BaseException:
+            self.study.tell(trial, state=TrialState.FAIL)  # nobody else knows of it, so nobody else would end it
+            raise
 
     def tell(self, number: int, score: Score, *, interrupted: bool = False) -> bool:
         """Tell Optuna how a trial ended; after this it is not RUNNING, whatever happened to it.
@@ -138,7 +157,7 @@ class Search:
         self.study.tell(trial, self._values(score) if told is Told.COMPLETE else None, _STATES[told])
         if run_again:
             attempts = attempt if interrupted else attempt + 1
-            self.study.enqueue_trial(trial.params, user_attrs={ATTEMPT: attempts, RERUN_OF: number})
+            self.study.enqueue_trial(trial.params, user_attrs={GIVEN: True, ATTEMPT: attempts, RERUN_OF: number})
         else:
             self.finished += 1
         return run_again

@@ -98,7 +98,12 @@ def _active(parameter: Parameter, values: Mapping[str, Any], base: Mapping[str, 
 
 
 def read_space(
-    group: Any, experiment: Experiment, base: Mapping[str, Any], fixed: Mapping[str, Any], problems: list[str]
+    group: Any,
+    experiment: Experiment,
+    base: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    problems: list[str],
+    data: Mapping[str, Any],
 ) -> Space:
     """Read the ``space`` group and hold it against what the experiment permits.
 
@@ -108,6 +113,7 @@ def read_space(
         base: Nested trial configuration that the parameters are set into.
         fixed: Values of parameters, by dotted name, that the user fixed.
         problems: What is wrong is added here.
+        data: Resolved ``data`` group.
     """
     before = len(problems)
     section = Section("space", group, problems)
@@ -133,7 +139,7 @@ def read_space(
             problems.extend(space.point_problems(where, point, base))
     space = space.fixed(fixed)
     if len(problems) == before:
-        problems.extend(_value_problems(space, experiment, base))
+        problems.extend(_value_problems(space, experiment, base, data))
     return space
 
 
@@ -160,18 +166,20 @@ def _name_problems(space: Space, base: Mapping[str, Any]) -> Iterator[str]:
             yield f"space.strata names {name!r}, which is no field of the trial configuration{near_misses(name, base)}"
 
 
-def _value_problems(space: Space, experiment: Experiment, base: Mapping[str, Any]) -> list[str]:
+def _value_problems(
+    space: Space, experiment: Experiment, base: Mapping[str, Any], data: Mapping[str, Any]
+) -> list[str]:
     """Return what the experiment says about each extreme value, set where its conditions hold.
 
     What it says about the base configuration already is left out.
     """
     found: dict[str, None] = {}  # ordered, without repeats
-    problems_of_base = experiment.problems(base)
+    problems_of_base = experiment.problems(base, data)
     for parameter in space.parameters:
         conditions = _with_parents(space, parameter)
         for value in parameter.extremes():
             values = _setting(space, {**conditions, parameter.name: value}, base)
-            for problem in experiment.problems(with_values(base, values)):
+            for problem in experiment.problems(with_values(base, values), data):
                 if problem not in problems_of_base:
                     found[f"space.parameters ({parameter.name}) permits {value!r}, but {problem}"] = None
     return list(found)

@@ -77,13 +77,16 @@ class SubvertedPPGAN:
         """Return the nested trial configuration."""
         return {"stage_one": asdict(PPGANConfig()), "subversion": asdict(SubversionConfig())}
 
-    def problems(self, trial: Mapping[str, Any]) -> list[str]:
+    def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a trial configuration, a line each."""
         try:
-            read_trial(trial)
+            _, subversion = read_trial(trial)
         except ValueError as error:
             return str(error).splitlines()
-        return []
+        size, identities = data.get("size"), data.get("identities", 2)  # how many a folder holds is not known yet
+        if not isinstance(size, int) or not isinstance(identities, int):
+            return []  # reported as problems of the data
+        return subversion.capacity_problems(size=size, identities=max(2, identities))
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the settings of the checks, a line each."""

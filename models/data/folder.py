@@ -33,6 +33,8 @@ class FolderConfig:
     """Folder that holds ``labels.csv``."""
     size: int = 32
     """Height and width, pixels: a power of two, >= 32."""
+    expression_column: str = "expression"
+    """Column of ``labels.csv`` that says what sanitised images must still show, such as ``pose``."""
 
     def problems(self) -> list[str]:
         """Say what is out of range, one line a field; none if all is well. Does not open the folder.
@@ -73,7 +75,7 @@ def load_folder(config: FolderConfig) -> FaceData:
         Reads every image; some 1,500 small images a second on one core.
     """
     wrong_size = config.problems()
-    table = _read_table(config.root)
+    table = _read_table(config.root, config.expression_column)
     images, unusable = _read_images(config.root, table.rows, SMALLEST_SIZE if wrong_size else config.size)
     problems = table.problems + _label_problems(table) + unusable
     if wrong_size or problems:
@@ -92,8 +94,11 @@ def load_folder(config: FolderConfig) -> FaceData:
     )
 
 
-def _read_table(root: Path) -> _Table:
-    """Read ``labels.csv`` as far as it can be read, and say what stood in the way."""
+def _read_table(root: Path, expression_column: str) -> _Table:
+    """Read ``labels.csv`` as far as it can be read, and say what stood in the way.
+
+    Another column that serves as expression is called so from here on; the file's own is then ``labelled_expression``.
+    """
     if not root.is_dir():
         return _Table([], [], ["is not a folder; give the folder that holds the images and their labels.csv"])
     path = root / LABELS
@@ -109,6 +114,12 @@ def _read_table(root: Path) -> _Table:
     if not lines:
         return _Table([], [], [f"{LABELS} is empty; {_HELP}"])
     columns = lines[0][1]
+    if expression_column != "expression":
+        if expression_column not in columns:
+            missing = f"{LABELS} has no column {expression_column!r}; it has {listed(columns)}"
+            return _Table([], [], [f"{missing}: choose one with data.expression_column"])
+        new_names = {expression_column: "expression", "expression": "labelled_expression"}
+        columns = [new_names.get(name, name) for name in columns]
     whole = [
         _Row(line, dict(zip(columns, values, strict=True))) for line, values in lines[1:] if len(values) == len(columns)
     ]

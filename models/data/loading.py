@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ KINDS: dict[str, type[ProceduralConfig] | type[FolderConfig]] = {
     "folder": FolderConfig,
 }
 
-_ACCEPTED = {"int": "a whole number", "float": "a number", "Path": "the path of a folder"}
+_ACCEPTED = {"int": "a whole number", "float": "a number", "Path": "the path of a folder", "str": "a name"}
 _UNSET = ("", "???")  # "???" is how the configuration files spell a value that the user must give
 
 
@@ -146,7 +146,7 @@ def _request(mapping: Mapping[str, Any]) -> _Request:
     source = KINDS[kind](**values)
     problems += [f"data.{problem}" for problem in source.problems()]
     if isinstance(source, FolderConfig) and source.problems():
-        source = FolderConfig(source.root)
+        source = replace(source, size=FolderConfig.size)
 
     shares = mapping.get("split", {})
     if not isinstance(shares, Mapping):
@@ -171,6 +171,11 @@ def _fields(
         elif known[name] == "Path":
             if isinstance(value, str | Path) and str(value) not in _UNSET:
                 values[name] = Path(value).expanduser()
+        elif known[name] == "str":
+            if isinstance(value, str) and value:
+                values[name] = value
+            else:
+                problems.append(f"{prefix}.{name} = {value!r}; must be {_ACCEPTED['str']}")
         elif isinstance(value, bool) or not isinstance(value, int if known[name] == "int" else int | float):
             problems.append(f"{prefix}.{name} = {value!r}; must be {_ACCEPTED[known[name]]}")
         elif not math.isfinite(value):

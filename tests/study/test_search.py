@@ -208,3 +208,33 @@ def test_a_journal_survives_the_process_and_holds_the_constraints(make_config: M
     run_all(config, Search(config, open_storage("", tmp_path)))
     again = optuna.load_study(study_name=config.name, storage=open_storage("", tmp_path))
     assert [list(trial.constraints) for trial in again.get_trials()] == [["detectability", "leak"]] * 3
+
+
+def test_a_configuration_is_not_asked_twice_while_there_are_others(make_config: MakeConfig) -> None:
+    parameters = [
+        {
+            "name": "x",
+            "kind": "categorical",
+            "values": [0.1, 0.2, 0.3],
+            "role": "scientific",
+            "unit": "1",
+            "reason": "r",
+        },
+        {
+            "name": "shape",
+            "kind": "categorical",
+            "values": ["round", "square"],
+            "role": "nuisance",
+            "unit": "1",
+            "reason": "r",
+        },
+    ]
+    space = {"parameters": parameters, "strata": []}
+    config = make_config("budget.trials=8", edit=lambda values: values.update(space=space))
+    search, asked = new_search(config), []
+    while (proposal := search.ask()) is not None:
+        asked.append(tuple(sorted(proposal.parameters.items())))
+        search.tell(proposal.number, evaluate(config, proposal))
+    assert len(set(asked[:6])) == 6  # all there are
+    assert len(asked) == 8  # then the budget is met with repeats
+    assert TrialState.RUNNING not in [trial.state for trial in search.study.get_trials()]

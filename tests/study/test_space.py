@@ -24,7 +24,7 @@ def entry(name: str, **fields: Any) -> dict[str, Any]:
 
 def read(*entries: Mapping[str, Any], **group: Any) -> tuple[Space, list[str]]:
     problems: list[str] = []
-    space = read_space({"parameters": list(entries), **group}, EXPERIMENT, BASE, {}, problems)
+    space = read_space({"parameters": list(entries), **group}, EXPERIMENT, BASE, {}, problems, {})
     return space, problems
 
 

@@ -132,7 +132,7 @@ def test_a_secret_that_does_not_fit_stops_the_trial_before_anything_is_trained(
 
 def test_problems_of_both_stages_are_reported_together() -> None:
     trial = with_values(EXPERIMENT.defaults(), {"stage_one.critic": "loud", "subversion.famly": "keyed"})
-    problems = EXPERIMENT.problems(trial)
+    problems = EXPERIMENT.problems(trial, {"size": 32})
     assert any("stage_one.critic='loud'" in problem for problem in problems)
     assert any("subversion.famly: unknown; did you mean 'family'" in problem for problem in problems)
     with pytest.raises(ValueError, match="loud"):

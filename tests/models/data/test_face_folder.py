@@ -172,3 +172,12 @@ def test_photographs_are_turned_upright(tmp_path: Path) -> None:
     image = read_image(tmp_path / "turned.png", 32)
     assert image[0, 2, 16] == 0
     assert image[0, 30, 16] == 200
+
+
+def test_another_column_can_say_what_must_still_be_seen(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    data = load_folder(FolderConfig(tmp_path, expression_column="pose"))
+    assert data.expression_names == ("left", "right", "up")
+    assert data.attributes == {"labelled_expression": ("joy", "fear", "joy", "fear")}
+    message = problems_of(FolderConfig(tmp_path, expression_column="posture"))
+    assert "has no column 'posture'; it has file, identity, expression, pose" in message
