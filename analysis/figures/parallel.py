@@ -28,7 +28,7 @@ def draw_parallel(info: Parallel, points: Points, objective: Objective) -> go.Fi
     """
     if info.rows.size == 0:
         raise ValueError("no trial has a measured objective, so there is nothing to draw")
-    drawn = figure(500, margin={"l": 60, "r": 110, "t": 92, "b": 8})
+    drawn = figure(500, margin={"l": 60, "r": 110, "t": 112, "b": 8})
     shades, low, high = _shades(info.values)
     for feasible in (False, True):
         for shade in range(SHADES):
@@ -94,9 +94,10 @@ def _draw_axes(drawn: go.Figure, axes: tuple[Axis, ...]) -> None:
             type="line", x0=index, x1=index, y0=0, y1=1, line={"color": "#7b8794", "width": 1.3}, layer="below"
         )
         head, _, tail = axis.name.rpartition(".")
-        unit = "" if axis.unit == "no unit" else f" [{escape_plotly(axis.unit)}]"
+        group = escape_plotly(head.rpartition(".")[2])  # axes are narrow; the table below has the whole name
+        unit = "" if axis.unit == "no unit" else f"<br>[{_wrap(axis.unit)}]"
         scale = "<br>log scale" if axis.log else ""
-        title = f"<span style='color:{MUTED}'>{escape_plotly(head)}</span><br><b>{_wrap(tail)}</b>{unit}{scale}"
+        title = f"<span style='color:{MUTED}'>{group}</span><br><b>{_wrap(tail)}</b>{unit}{scale}"
         _write(drawn, index, 1.02, title, yanchor="bottom", font={"size": 11.5, "color": INK})
         for at, text in axis.ticks:
             _write(drawn, index, at, _tick_text(text), xanchor="left", xshift=6, **_label())
@@ -110,9 +111,9 @@ def _draw_axes(drawn: go.Figure, axes: tuple[Axis, ...]) -> None:
 
 
 def _wrap(name: str) -> str:
-    """Break a long name at the underscore or space next to its middle."""
+    """Break a long name or unit at the underscore or space next to its middle."""
     places = [index for index, letter in enumerate(name) if letter in "_ "]
-    if len(name) <= 14 or not places:
+    if len(name) <= 12 or not places:
         return escape_plotly(name)
     middle = min(places, key=lambda index: abs(index - len(name) / 2))
     return f"{escape_plotly(name[: middle + 1])}<br>{escape_plotly(name[middle + 1 :])}"
