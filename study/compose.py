@@ -144,6 +144,8 @@ def _explain(override: str, error: Exception, known: Sequence[str]) -> str:
             else "; python -m study --help lists what there is"
         )
         return f"{override}: {key} is no option{near_misses(key, known)}{listed}"
+    if "Exception" in str(error).partition(":")[0]:  # Hydra names its parser's errors and says no more
+        return f"{override}: not in Hydra's grammar; quote text that holds spaces or <, >, =, as in key='a <= 1'"
     return f"{override}: {_first_lines(error)}"
 
 

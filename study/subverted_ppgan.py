@@ -50,7 +50,7 @@ def read_trial(trial: Mapping[str, Any]) -> tuple[PPGANConfig, SubversionConfig]
     Raises:
         ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
     """
-    problems = [f"trial.{name}: unknown{near_misses(name, _STAGES)}" for name in trial if name not in _STAGES]
+    problems = [f"{name}: unknown{near_misses(name, _STAGES)}" for name in trial if name not in _STAGES]
     ppgan = _build(PPGANConfig, trial.get("stage_one", {}), "stage_one", problems)
     subversion = dict(trial.get("subversion", {}))
     learned = _build(LearnedConfig, subversion.pop("learned", {}), "subversion.learned", problems)
@@ -82,18 +82,18 @@ class SubvertedPPGAN:
         try:
             _, subversion = read_trial(trial)
         except ValueError as error:
-            return str(error).splitlines()
+            return [f"trial.{line}" for line in str(error).splitlines()]
         size, identities = data.get("size"), data.get("identities", 2)  # how many a folder holds is not known yet
         if not isinstance(size, int) or not isinstance(identities, int):
             return []  # reported as problems of the data
-        return subversion.capacity_problems(size=size, identities=max(2, identities))
+        return [f"trial.{line}" for line in subversion.capacity_problems(size=size, identities=max(2, identities))]
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the settings of the checks, a line each."""
         try:
             CheckConfig.from_mapping(checks)
         except ValueError as error:
-            return str(error).splitlines()
+            return [f"checks.{line}" for line in str(error).splitlines()]
         return []
 
     def forecast_seconds(

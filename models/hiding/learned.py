@@ -180,7 +180,7 @@ class LearnedTraining:
         with seeded(seed, "learned", "weights"):
             self.embedder = Embedder(bits=bits, size=size, width=config.width, strength=strength).to(device)
             self.extractor = Extractor(bits=bits, size=size, width=config.width, strength=strength).to(device)
-            self.identity_adversary = _identity_adversary(data.identities).to(device)
+            self.identity_adversary = _identity_adversary(data.identities, size).to(device)
             self.steganalyser = _steganalyser().to(device)
         ours = [*self.embedder.parameters(), *self.extractor.parameters()]
         theirs = [*self.identity_adversary.parameters(), *self.steganalyser.parameters()]
@@ -294,10 +294,10 @@ def extract(extractor: Extractor, released: Tensor) -> np.ndarray:
     return torch.sigmoid(logits).cpu().numpy()
 
 
-def _identity_adversary(identities: int) -> nn.Sequential:
+def _identity_adversary(identities: int, size: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(3, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1), nn.LeakyReLU(0.2),
-        nn.Conv2d(64, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.LazyLinear(identities),
+        nn.Conv2d(64, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(64 * (size // 8) ** 2, identities),
     )  # fmt: skip
 
 
