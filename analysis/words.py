@@ -92,13 +92,6 @@ def metric_unit(name: str, schema: Schema) -> str:
     return unit_text(known if stated in ("", "1") and known else stated)
 
 
-def metric_meaning(name: str, schema: Schema) -> str:
-    """Return one line on what a metric is, or an empty text."""
-    base = name.partition(".")[0]
-    stated = schema.metrics[base].description if base in schema.metrics else ""
-    return stated or (METRICS[base].meaning if base in METRICS else "")
-
-
 def unit_text(unit: str) -> str:
     """Return a unit for people: "1" and nothing become "no unit"."""
     return "no unit" if unit in ("", "1") else unit

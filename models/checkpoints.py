@@ -10,10 +10,10 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -62,9 +62,7 @@ def load(path: Path) -> Saved:
         return Saved({name: file.get_tensor(name) for name in file.keys()}, note)  # noqa: SIM118 - not a mapping
 
 
-@lru_cache(maxsize=1)
-def code_version() -> str:
-    """Return a hash of every source file of ``models``, by which the cache tells old code from new."""
+def _hash_of_sources() -> str:
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -72,13 +70,24 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
+CODE_VERSION = _hash_of_sources()
+"""Hash of every source file of ``models`` as it was imported, by which the cache tells old code from new."""
+
+
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that stand for ``settings`` and this version of the code."""
-    text = json.dumps({"settings": settings, "code": code_version()}, sort_keys=True)
+    """Return 16 hexadecimal digits that stand for ``settings``, this version of the code and that of torch."""
+    text = json.dumps({"settings": settings, "code": CODE_VERSION, "torch": torch.__version__}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def cached(folder: Path, kind: str, settings: Mapping[str, Any], make: Callable[[], Saved]) -> Saved:
+def cached(
+    folder: Path,
+    kind: str,
+    settings: Mapping[str, Any],
+    make: Callable[[], Saved],
+    *,
+    keep: Callable[[Saved], bool] = lambda saved: True,
+) -> Saved:
     """Return the entry for ``settings``, computing it with ``make`` where it is not there yet.
 
     Args:
@@ -86,6 +95,7 @@ def cached(folder: Path, kind: str, settings: Mapping[str, Any], make: Callable[
         kind: What it is, for a person who looks into the folder, such as ``"ppgan"``.
         settings: Everything the result depends on besides the code; must be expressible in JSON.
         make: Computes the entry. Called by one process at a time for one entry; the others wait for its result.
+        keep: Whether what was computed is fit to be used again; otherwise it serves this call only.
     """
     path = folder / kind / f"{fingerprint({'kind': kind, **settings})}.safetensors"
     if path.exists():  # entries appear whole, so a reader needs no lock
@@ -93,5 +103,8 @@ def cached(folder: Path, kind: str, settings: Mapping[str, Any], make: Callable[
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            save(path, make())
+            made = make()
+            if not keep(made):
+                return made
+            save(path, made)
     return load(path)

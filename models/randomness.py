@@ -26,11 +26,12 @@ def numpy_generator(seed: int, *names: str | int) -> np.random.Generator:
 
 @contextmanager
 def seeded(seed: int, *names: str | int) -> Iterator[None]:
-    """Seed torch's global generators inside the block and restore them after it.
+    """Seed torch's global generators and ask cuDNN for repeatable algorithms inside the block; restore both after it.
 
     For what torch cannot be handed a generator for: the initial weights of layers, and dropout.
     """
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
+    deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    with torch.random.fork_rng(devices=devices), deterministic:
         torch.manual_seed(derive_seed(seed, *names))
         yield

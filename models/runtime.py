@@ -1,4 +1,4 @@
-"""What speeds up a process on a CPU: the allocation of memory, and reduced precision where the hardware has it."""
+"""The machine under a training: memory that is kept, reduced precision where there is hardware for it, its faults."""
 
 import ctypes
 import sys
@@ -33,6 +33,20 @@ def reduced_precision(device: torch.device, *, enabled: bool = True) -> Abstract
     Elsewhere, or if not ``enabled``, the context changes nothing.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled and native_bfloat16(device))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that memory ran out, on the device or in the process."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # The allocator of ordinary memory, cuBLAS and the CUDA runtime each say it in a RuntimeError of their own.
+    signs = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Say whether an error left the device unusable for this process, whatever is asked of it next."""
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 
 def native_bfloat16(device: torch.device) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
 
 ENQUEUED, ATTEMPT, RERUN_OF, OUTCOME, RUN_AGAIN = "starting_points", "attempt", "rerun_of", "outcome", "run_again"
-GIVEN = "given"
+GIVEN, REPEATED = "given", "repeated"
 """Names of the attributes that this module keeps in Optuna's storage."""
 
 REDRAWS = 20
@@ -79,7 +79,7 @@ class Search:
             directions=[_direction(objective.direction) for objective in config.objective.searched],
         )
         self._running: dict[int, Trial] = {}
-        self._asked: list[dict[str, Value]] = []
+        self._asked: list[dict[str, Value]] = [dict(trial.params) for trial in self.study.get_trials(deepcopy=False)]
         self.finished = 0
         """Trials that count for the budget: those that ended and are not run again."""
         self._enqueue_starting_points()
@@ -114,6 +114,7 @@ class Search:
             if GIVEN in trial.user_attrs or parameters not in self._asked:
                 break
             # Asked before: in a small space of categories samplers repeat themselves, at the price of a trial each.
+            trial.set_user_attr(OUTCOME, REPEATED)
             self.study.tell(trial, state=TrialState.FAIL)
         else:
             trial, parameters = self._draw()
@@ -161,6 +162,12 @@ class Search:
         else:
             self.finished += 1
         return run_again
+
+    def give_up(self, number: int) -> None:
+        """Tell Optuna FAIL of a trial that ended but could not be recorded, if it was not told already."""
+        trial = self._running.pop(number, None)
+        if trial is not None:
+            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def _values(self, score: Score) -> list[float]:
         """Return the searched objectives, the worst possible where one was not measured: Optuna refuses NaN."""

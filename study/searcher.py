@@ -88,6 +88,7 @@ class StudySearcher(Searcher):
             self._finish(running, "the worker was lost too often" if error else None)
         except Exception as failure:
             self.failure = failure
+            self._search.give_up(running.proposal.number)
 
     def interrupt(self) -> None:
         """End all trials that Ray no longer runs, so that none is left RUNNING in the storage."""

@@ -7,31 +7,29 @@ step: the secret is hidden in every image, read back, and every check judges wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from models import gallery
-from models.checkpoints import Saved, cached, save, with_prefix
+from models.checkpoints import Saved, save, with_prefix
 from models.checks.adversaries import IDENTITY_ADVERSARIES
-from models.checks.battery import STRONG, HonestBattery, OriginalsBattery, fit_on_originals, judge_honest, judge_release
+from models.checks.battery import STRONG, judge_release
 from models.checks.config import CheckConfig
 from models.checks.fitting import predict_logits
-from models.checks.material import Labels, LabelSplits, Release
+from models.checks.material import Release
 from models.checks.statistics import accuracy, majority_share
-from models.data import SPLITS, FaceData, Splits, load_splits
+from models.data import SPLITS, load_splits
 from models.hiding.config import SubversionConfig
 from models.hiding.payload import ImagePayload, Revealed
 from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
 from models.hiding.subverter import Subverter, TrainSplit
+from models.honest import Material, honest_material
 from models.image_quality import to_float, to_uint8
 from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
-from models.ppgan.release import StageOne, stage_one
 from models.runtime import keep_freed_memory
 from study.evaluation import Context, StepReport
 
@@ -40,24 +38,6 @@ GALLERY_ROWS = 8
 
 STATE = "learned.pt"
 """File of a checkpoint that holds the learned networks and optimisers."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """Data, honest sanitiser and what checks read from both: shared by trials, the same for the same settings."""
-
-    inputs: Release
-    labels: Labels
-    stage: StageOne
-    originals: OriginalsBattery
-    honest: HonestBattery
-    fingerprint: Mapping[str, Any]
-    """What determined the inputs and their split, for keys of the cache."""
-
-    @property
-    def covers(self) -> Release:
-        """Honest releases of the inputs."""
-        return Release(**self.stage.covers)
 
 
 class SubversionTrial:
@@ -110,7 +90,16 @@ class SubversionTrial:
         size, identities = faces.images.shape[-1], len(faces.identity_names)
         if problems := self._subversion.capacity_problems(size=size, identities=identities):
             raise ValueError("; ".join(problems))
-        material = prepare_material(self._ppgan, faces, splits, self._checks, context)
+        material = honest_material(
+            self._ppgan,
+            faces,
+            splits,
+            self._checks,
+            split_settings=context.data.get("split", {}),
+            seed=context.shared_seed,
+            device=context.device,
+            cache=context.cache,
+        )
         identity = material.labels.identity
         fingerprint = material.fingerprint
         train = TrainSplit(material.inputs.train, material.covers.train, identity.train, identity.classes, fingerprint)
@@ -170,49 +159,10 @@ class SubversionTrial:
         save(folder / "weights.safetensors", Saved(tensors, note))
 
 
-def prepare_material(
-    ppgan: PPGANConfig, faces: FaceData, splits: Splits, checks: CheckConfig, context: Context
-) -> Material:
-    """Return the honest side of a trial, from the cache or computed now.
-
-    Raises:
-        FloatingPointError: If the PP-GAN's training diverges.
-    """
-    seed, device, cache = context.shared_seed, context.device, context.cache
-    rows = {name: torch.tensor(getattr(splits, name)) for name in SPLITS}
-    images = torch.tensor(faces.images)
-    inputs = Release(**{name: images[rows[name]] for name in SPLITS})
-    labels = Labels(
-        _label_splits(torch.tensor(faces.identity), rows, len(faces.identity_names)),
-        _label_splits(torch.tensor(faces.expression), rows, len(faces.expression_names)),
-    )
-    fingerprint = {"data": faces.fingerprint, "split": dict(context.data.get("split", {}))}
-    stage = stage_one(ppgan, faces, splits, fingerprint=fingerprint, seed=seed, device=device, cache=cache)
-    settings = {"checks": asdict(checks), "seed": seed, "device": device, **fingerprint}
-    saved = cached(
-        cache,
-        "originals",
-        settings,
-        lambda: fit_on_originals(inputs, labels, checks, seed=seed, device=device).to_saved(),
-    )
-    originals = OriginalsBattery.from_saved(saved, device)
-
-    def honest() -> Saved:
-        battery = judge_honest(Release(**stage.covers), labels, originals, checks, seed=seed, device=device)
-        return Saved({}, battery.to_dict())
-
-    battery = HonestBattery.from_dict(cached(cache, "honest", {**settings, "ppgan": asdict(ppgan)}, honest).note)
-    return Material(inputs, labels, stage, originals, battery, fingerprint)
-
-
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
     """Return a measurement without a vote for each strong adversary that the configuration leaves out."""
     absent = replace(Measurement.not_measured(), votes=False)
     return {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
-
-
-def _label_splits(labels: Tensor, rows: Mapping[str, Tensor], classes: int) -> LabelSplits:
-    return LabelSplits(**{name: labels[rows[name]] for name in SPLITS}, classes=classes)
 
 
 def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:

@@ -93,6 +93,8 @@ class TrialRun:
         try:
             report = self._step()
         except Exception as error:
+            if is_device_fault(error):
+                raise  # ends this worker: no later trial could use the device from here; Ray starts another
             return self._ended(start, fault=classify(error), error=error)
         if report.done:
             return self._ended(start, report=report)
@@ -176,6 +178,7 @@ class TrialRun:
         if error is not None:
             self._artifacts.mkdir(parents=True, exist_ok=True)
             (self._artifacts / "error.txt").write_text("".join(traceback.format_exception(error)))
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors that are to be freed
         self._evaluation = None
         shutil.rmtree(self._checkpoints, ignore_errors=True)
         _free_memory(self._task.device)
@@ -199,13 +202,23 @@ def classify(error: BaseException) -> Outcome:
     """Return the outcome that an exception of an evaluation means."""
     if isinstance(error, FloatingPointError):
         return Outcome.DIVERGED
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return Outcome.OUT_OF_MEMORY
-    # torch's allocator of ordinary memory raises a plain RuntimeError.
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+    if isinstance(error, MemoryError) or _torch_says("is_out_of_memory", error):
         return Outcome.OUT_OF_MEMORY
     return Outcome.CRASHED
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Say whether an error left the device unusable for this process."""
+    return _torch_says("is_device_fault", error)
+
+
+def _torch_says(question: str, error: BaseException) -> bool:
+    """Ask ``models.runtime``; a worker whose trials need no torch does not import it for this."""
+    if "torch" not in sys.modules:
+        return False
+    from models import runtime
+
+    return bool(getattr(runtime, question)(error))
 
 
 def limit_threads(threads: int) -> None:

@@ -52,8 +52,9 @@ class HonestBattery:
         return mean_accuracy(self.accuracies[metric], self.test_images)
 
     def votes(self, check: str, adversary: str) -> bool:
-        """Whether ``adversary`` passed all its controls in ``check``."""
-        return all(c.passed for c in self.controls if (c.check, c.adversary) == (check, adversary))
+        """Whether ``adversary`` has controls in ``check`` and passed them all."""
+        own = [control.passed for control in self.controls if (control.check, control.adversary) == (check, adversary)]
+        return bool(own) and all(own)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""

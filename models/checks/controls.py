@@ -151,8 +151,3 @@ def readable_expression(found: Estimate, majority: float) -> Control:
     return Control(
         "expression_utility", "plain", "pass_through", found.value, found.low, found.high, required, bool(passed)
     )
-
-
-def failed(check: str, adversary: str, control: str) -> Control:
-    """Return the control of an adversary that crashed on it."""
-    return Control(check, adversary, control, NAN, NAN, NAN, "a number", False)

@@ -12,6 +12,7 @@ from models.checks.fitting import fit_classifier, fit_steganalyser, predict_logi
 from models.checks.material import LabelSplits, Release
 from models.checks.statistics import Estimate, accuracy, auc_interval, best_threshold, error_probability
 from models.measurement import NAN
+from models.runtime import is_device_fault, is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +31,14 @@ def attempt(what: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
         otherwise: The answer that fails closed.
 
     Raises:
-        RuntimeError: If memory ran out (``torch.OutOfMemoryError`` on a GPU): a fault of the machine says nothing about
-            the images, and the trial is to be run again. Anything but a RuntimeError, ValueError or FloatingPointError
+        RuntimeError: If memory ran out or the device failed: a fault of the machine says nothing about the images, and
+            the trial is to be run again. Anything but a RuntimeError, ValueError or FloatingPointError
             also passes through.
     """
     try:
         return ask()
     except (RuntimeError, ValueError, FloatingPointError) as error:
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):  # the second is the CPU's
+        if is_out_of_memory(error) or is_device_fault(error):
             raise
         logger.warning("adversary %s gave no answer, which counts as a violation: %s", what, error, exc_info=True)
         return otherwise
@@ -117,6 +118,8 @@ def detect(
 
         threshold = best_threshold(scores(covers.validation).numpy(), scores(stego.validation).numpy())
         below, above = scores(covers.test).numpy(), scores(stego.test).numpy()
+        if below.min() == above.max() and below.max() == above.min():
+            raise FloatingPointError("it gives every image the same score, which is no reading")
         return auc_interval(below, above, paired=True), error_probability(below, above, threshold)
 
     return attempt("steganalyser", ask, (NOT_MEASURED, NOT_MEASURED))

@@ -1,1 +1,4 @@
-"""Hiding a secret in a sanitised image: key, payload, carriers and the 8-bit channel between embedder and extractor."""
+"""Hiding a secret in a sanitised image: key, payload and carriers.
+
+Between embedder and extractor lies an 8-bit channel: whatever is released is uint8 (``models.image_quality``).
+"""

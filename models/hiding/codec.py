@@ -6,7 +6,6 @@ values are flipped in training, so that a few wrong bits after extraction do lit
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -101,8 +100,6 @@ def train_codec(
     images: Tensor,
     *,
     seed: int,
-    report_every: int = 100,
-    on_report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> Codec:
     """Train the compressor from scratch with the loss L1 + (1 - SSIM).
 
@@ -110,8 +107,6 @@ def train_codec(
         config: Its settings.
         images: Train split, (n, 3, size, size), uint8, on the device to train on.
         seed: Seed of the initial weights, the batches and the flips.
-        report_every: Steps between two reports.
-        on_report: Called with the step and the losses.
 
     Returns:
         The compressor in evaluation mode.
@@ -136,8 +131,6 @@ def train_codec(
             loss.backward()
             optimiser.step()
             schedule.step()
-            if step % report_every == 0 or step == config.steps:
-                report = {"codec": float(loss.detach())}
-                require_finite(report, f"codec, step {step}")
-                on_report(step, report)
+            if step % 100 == 0 or step == config.steps:
+                require_finite({"reconstruction": float(loss.detach())}, f"compressor, step {step}")
     return codec.eval()

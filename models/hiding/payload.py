@@ -90,8 +90,9 @@ class ImagePayload:
 
     def encode(self, images: Tensor, identity: Tensor) -> np.ndarray:
         """See :class:`Payload`; the identities are not used."""
+        device = next(self.codec.parameters()).device
         with torch.no_grad():
-            chunks = [self.codec.encode(to_float(chunk)) for chunk in images.split(500)]
+            chunks = [self.codec.encode(to_float(chunk.to(device))) for chunk in images.split(500)]
         return (torch.cat(chunks) > 0).cpu().numpy().astype(np.uint8)
 
     def reveal(self, probabilities: np.ndarray) -> Revealed:

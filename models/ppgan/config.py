@@ -29,7 +29,8 @@ class PPGANConfig:
     learning_rate: float = 1e-3
     """Adam's in ``anchored``, RMSprop's in ``paper`` (published: 3e-4); between 0 and 1."""
     kl_weight: float = 0.02
-    """Weight of the KL divergence of the latent code in nats, summed over the code, >= 0 (published: 0.002)."""
+    """Weight of the KL divergence of the latent code in nats, summed over the code, >= 0. Published: 0.002;
+    whether of a sum or of a mean is not verified here."""
     adversarial_weight: float = 0.108
     """Weight of the real/synthetic term in the generator's loss, >= 0."""
     identity_weight: float = 0.6

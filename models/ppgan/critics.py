@@ -5,6 +5,7 @@ from synthetic images.
 
 References:
     Isola, Zhu, Zhou, Efros. "Image-to-Image Translation with Conditional Adversarial Networks". CVPR 2017 (PatchGAN).
+    Mao, Li, Xie, Lau, Wang, Smolley. "Least Squares Generative Adversarial Networks". ICCV 2017.
     Miyato, Kataoka, Koyama, Yoshida. "Spectral Normalization for Generative Adversarial Networks". ICLR 2018.
 """
 
@@ -85,7 +86,10 @@ class ThreeHeadedCritic(Critic):
 
 
 class PatchCritic(Critic):
-    """PatchGAN: real or synthetic for each patch of the planes, so that local texture must be right everywhere."""
+    """PatchGAN: real or synthetic for each patch of the planes, so that local texture must be right everywhere.
+
+    With the least-squares loss of Mao et al., as is usual for it since Zhu et al. (CycleGAN, ICCV 2017).
+    """
 
     def __init__(self, config: PPGANConfig, *, size: int, identities: int, expressions: int) -> None:
         super().__init__()
@@ -98,12 +102,24 @@ class PatchCritic(Critic):
         self.real = nn.Conv2d(widths[-2], 1, 3, padding=1)
 
     def real_logits(self, planes: Tensor, features: Tensor) -> Tensor:
-        """Return one logit a patch, from the planes at 8 x 8."""
+        """Return one value a patch, from the planes at 8 x 8."""
         return self.real(planes)
+
+    def critic_loss(self, real: Tensor, synthetic: Tensor, real_label: Tensor, synthetic_label: Tensor) -> Tensor:
+        """Return the mean squared distance of the patches from their labels."""
+        return 0.5 * ((real - real_label).square().mean() + (synthetic - synthetic_label).square().mean())
+
+    def generator_loss(self, synthetic: Tensor) -> Tensor:
+        """Return the mean squared distance of the patches from "real"."""
+        return (synthetic - 1.0).square().mean()
 
 
 class SpectralHingeCritic(Critic):
-    """Spectral normalisation of every layer, hence 1-Lipschitz, with the hinge loss of Miyato et al."""
+    """Spectral normalisation of the trunk and of the real/synthetic head, with the hinge loss, after Miyato et al.
+
+    As there, a convolution is normalised by the singular value of its kernel as a matrix, not as an operator. The heads
+    of identity and expression are left free, since they are not part of the real/synthetic game.
+    """
 
     def __init__(self, config: PPGANConfig, *, size: int, identities: int, expressions: int) -> None:
         super().__init__()

@@ -3,7 +3,8 @@
 PPRL-VGAN's variational generator (Chen, Konrad, Ishwar, "VGAN-Based Image Representation Learning for
 Privacy-Preserving Facial Expression Recognition", CVPR workshops 2018). Differences: any
 power-of-two size from 16 (the published network is the one for 64 x 64 and width 32), and in the ``anchored`` recipe
-kernels of 4, a narrower decoder, a free log-variance and no dropout.
+kernels of 4, a narrower decoder, a free log-variance and no dropout. Also in ``paper``: transposed convolutions have
+kernels of 4, dropout takes whole planes, and RMSprop has torch's defaults beside its rate.
 """
 
 import math

@@ -24,8 +24,6 @@ class StageOne:
     generator: Generator
     covers: Mapping[str, Tensor]
     """Split name to honest releases, (n, 3, size, size), uint8, on the CPU, in the order of the split."""
-    targets: Mapping[str, Tensor]
-    """Split name to the identity that each release shows, (n,), int64."""
     losses: Mapping[str, float]
     """The losses of the last report of its training."""
 
@@ -58,8 +56,7 @@ def stage_one(
     saved = cached(cache, "ppgan", settings, lambda: _train(config, faces, splits, seed=seed, device=device))
     generator = Generator(config, size=faces.images.shape[-1], identities=len(faces.identity_names))
     generator.load_state_dict(saved.part("generator"))
-    covers, targets = saved.part("covers"), saved.part("targets")
-    return StageOne(generator.to(device).eval(), covers, targets, saved.note["losses"])
+    return StageOne(generator.to(device).eval(), saved.part("covers"), saved.note["losses"])
 
 
 def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch.Generator) -> Tensor:
@@ -69,7 +66,7 @@ def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch
         generator: In evaluation mode.
         images: (n, 3, size, size), uint8.
         target: Identity that each release shall show, (n,), int64.
-        random: Draws the noise of the latent code, on the CPU so that every device releases the same.
+        random: Draws the noise of the latent code, on the CPU so that every device draws the same.
 
     Returns:
         (n, 3, size, size), uint8, on the CPU.
@@ -102,6 +99,5 @@ def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, d
         rows = torch.tensor(getattr(splits, name))
         target = torch.randint(training_set.identities, (len(rows),), generator=random)
         tensors[f"covers.{name}"] = sanitise(generator, images[rows], target, random)
-        tensors[f"targets.{name}"] = target
     losses = {name: loss for name, loss in history[-1].items() if name != "step"}
     return Saved(tensors, {"losses": losses})

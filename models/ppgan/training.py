@@ -1,6 +1,5 @@
 """Training of the PP-GAN: one update after the other, nothing of scheduling or storage."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -190,10 +189,11 @@ class PPGANTraining:
 
 
 def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor) -> Tensor:
-    """Return the weighted sum of the discriminator's three terms (PPRL-VGAN), with smoothed real/synthetic labels.
+    """Return the weighted sum of the discriminator's three terms (weights of PPRL-VGAN), with smoothed labels.
 
-    The heads of identity and expression learn from real images and from synthetic ones, the latter with the labels that
-    were asked for; from real images alone the generator can please them with noise.
+    A choice of this project: the heads of identity and expression learn from real images and from synthetic ones, each
+    for half of the weight, the latter with the labels that were asked for; from real images alone the generator can
+    please them with noise.
     """
     on_real, on_synthetic = critic(batch.images), critic(synthetic)
     smooth = torch.rand((2, len(synthetic), 1), device=synthetic.device) * 0.1
@@ -212,7 +212,6 @@ def train_ppgan(
     *,
     seed: int,
     report_every: int = 50,
-    on_report: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
 ) -> tuple[Generator, list[dict[str, float]]]:
     """Train a PP-GAN from scratch.
 
@@ -221,7 +220,6 @@ def train_ppgan(
         training_set: The train split, on the device to train on.
         seed: Seed of the initial weights, the batches, the noise and the dropout.
         report_every: Steps between two reports.
-        on_report: Called with the step and the losses.
 
     Returns:
         The generator in evaluation mode, and the losses of each report.
@@ -241,5 +239,4 @@ def train_ppgan(
                 report = {name: float(loss) for name, loss in losses.items()}
                 require_finite(report, f"PP-GAN, step {step}")
                 history.append({"step": float(step), **report})
-                on_report(step, report)
     return training.generator.eval(), history

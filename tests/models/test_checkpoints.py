@@ -56,6 +56,12 @@ def test_two_processes_that_ask_at_once_compute_once(tmp_path: Path) -> None:
     assert (tmp_path / "made").read_text() == "x"
 
 
+def test_what_is_not_fit_to_be_kept_serves_once(tmp_path: Path) -> None:
+    saved = cached(tmp_path, "kind", {"a": 1}, lambda: Saved({}, {"read": float("nan")}), keep=lambda saved: False)
+    assert saved.note["read"] != saved.note["read"]  # NaN
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_failed_computation_leaves_nothing_behind(tmp_path: Path) -> None:
     def fail() -> Saved:
         raise FloatingPointError("diverged")

@@ -152,8 +152,12 @@ def test_a_forecast_grows_with_the_work_and_counts_shared_stages_once() -> None:
     assert EXPERIMENT.forecast_seconds(one, {"size": 64}, {}, "cpu") == pytest.approx(4 * seconds[0])
 
 
-def test_the_gpu_is_used_where_there_is_one(settings: dict[str, Any], tmp_path: Path) -> None:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    context = Context(settings["data"], settings["checks"]["adversaries"], tmp_path / "cache", tmp_path, device)
-    trial = with_values(settings["trial"], {"subversion.family": "learned", "subversion.secret": "image"})
-    assert run(EXPERIMENT.start(trial, 7, context))[-1].done
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+@pytest.mark.parametrize("family", ["keyed", "learned"])
+@pytest.mark.parametrize("secret", ["image", "identity"])
+@pytest.mark.parametrize("key", ["per_image", "none"])
+def test_a_trial_runs_on_a_gpu(settings: dict[str, Any], tmp_path: Path, family: str, secret: str, key: str) -> None:
+    context = Context(settings["data"], settings["checks"]["adversaries"], tmp_path / "cache", tmp_path, "cuda")
+    values = {"subversion.family": family, "subversion.secret": secret, "subversion.learned.key": key}
+    report = run(EXPERIMENT.start(with_values(settings["trial"], values), 7, context))[-1]
+    assert all(measurement.measured for measurement in report.metrics.values())
