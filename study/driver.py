@@ -150,7 +150,10 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
 
 
 def start_ray(address: str = "") -> None:
-    """Join the cluster at ``address``; without one, start Ray on this machine, reachable from nowhere else."""
+    """Join the cluster at ``address``; without one, start Ray on this machine.
+
+    Its ports listen on every interface; Ray guards a cluster that it starts here by a token of its own.
+    """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     if address:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
