@@ -29,8 +29,9 @@ ENQUEUED, ATTEMPT, RERUN_OF, OUTCOME, RUN_AGAIN = "starting_points", "attempt", 
 GIVEN, REPEATED = "given", "repeated"
 """Names of the attributes that this module keeps in Optuna's storage."""
 
-REDRAWS = 20
-"""Draws until a configuration is asked a second time; a space may be exhausted."""
+MODEL_DRAWS, DRAWS = 5, 20
+"""Draws from the sampler, then at random up to so many in all, before a configuration is asked a second time: a model
+that is sure of itself in a small space of categories draws the same again and again, and a space may be exhausted."""
 
 _STATES = {Told.COMPLETE: TrialState.COMPLETE, Told.PRUNED: TrialState.PRUNED, Told.FAIL: TrialState.FAIL}
 
@@ -72,10 +73,12 @@ class Search:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config = config
+        self._sampler = build_sampler(config.searcher, config.seed)
+        self._random = optuna.samplers.RandomSampler(seed=config.seed)
         self.study = optuna.create_study(
             storage=storage,
             study_name=config.name,
-            sampler=build_sampler(config.searcher, config.seed),
+            sampler=self._sampler,
             directions=[_direction(objective.direction) for objective in config.objective.searched],
         )
         self._running: dict[int, Trial] = {}
@@ -109,15 +112,15 @@ class Search:
         """
         if self.finished + self.running >= self._config.budget.trials:
             return None
-        for _ in range(REDRAWS):
-            trial, parameters = self._draw()
+        for draw in range(DRAWS):
+            trial, parameters = self._draw(self._sampler if draw < MODEL_DRAWS else self._random)
             if GIVEN in trial.user_attrs or parameters not in self._asked:
                 break
-            # Asked before: in a small space of categories samplers repeat themselves, at the price of a trial each.
             trial.set_user_attr(OUTCOME, REPEATED)
             self.study.tell(trial, state=TrialState.FAIL)
         else:
-            trial, parameters = self._draw()
+            trial, parameters = self._draw(self._sampler)
+        self.study.sampler = self._sampler  # the one that is to learn what is told
         self._asked.append(parameters)
         self._running[trial.number] = trial
         return Proposal(
@@ -127,7 +130,8 @@ class Search:
             seed=trial_seed(self._config.seed, trial.number),
         )
 
-    def _draw(self) -> tuple[Trial, dict[str, Value]]:
+    def _draw(self, sampler: optuna.samplers.BaseSampler) -> tuple[Trial, dict[str, Value]]:
+        self.study.sampler = sampler
         trial = self.study.ask()
         try:
             return trial, self._config.space.suggest(trial, self._config.trial)
