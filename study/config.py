@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
-from study.evaluation import EXPERIMENTS, Experiment, load_experiment
+from study.evaluation import Experiment
+from study.experiments import EXPERIMENTS, load_experiment
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective
 from study.parameter import Value

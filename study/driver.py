@@ -17,7 +17,7 @@ from ray import tune
 from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
 from study.environment import environment
-from study.evaluation import load_experiment
+from study.experiments import load_experiment
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
 from study.progress import Progress

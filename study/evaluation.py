@@ -14,8 +14,6 @@ from typing import Any, Protocol
 
 from models.measurement import Control, Measurement
 
-EXPERIMENTS: tuple[str, ...] = ("empty", "subverted_ppgan")
-
 
 @dataclass(frozen=True)
 class MetricInfo:
@@ -118,20 +116,3 @@ class Experiment(Protocol):
 
     def start(self, trial: Mapping[str, Any], seed: int, context: Context) -> Evaluation:
         """Begin to evaluate the nested configuration ``trial`` (complete: defaults with the trial's values set)."""
-
-
-def load_experiment(name: str) -> Experiment:
-    """Return the experiment called ``name``; its module is imported only now.
-
-    Raises:
-        ValueError: If there is no such experiment; the message lists those there are.
-    """
-    if name == "empty":
-        from study import empty
-
-        return empty.EXPERIMENT
-    if name == "subverted_ppgan":
-        from study import subverted_ppgan
-
-        return subverted_ppgan.EXPERIMENT
-    raise ValueError(f"experiment.name={name!r} is unknown; permitted: {', '.join(EXPERIMENTS)}")

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 
 from study.config import StudyConfig
-from study.evaluation import load_experiment
+from study.experiments import load_experiment
 from study.nested import with_values
 from study.progress import duration
 from study.resources import Plan

@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from models.measurement import Control, Measurement
-from study.evaluation import Context, Evaluation, StepReport, load_experiment
+from study.evaluation import Context, Evaluation, StepReport
+from study.experiments import load_experiment
 from study.outcomes import Outcome
 from study.records import Epoch
 
