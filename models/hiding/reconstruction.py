@@ -5,6 +5,7 @@ import math
 import numpy as np
 from torch import Tensor
 
+from models.checks.statistics import clopper_pearson
 from models.image_quality import psnr, ssim, to_float
 from models.measurement import Measurement
 
@@ -35,10 +36,15 @@ def cover_quality(released: Tensor, covers: Tensor) -> dict[str, Measurement]:
 
 
 def bit_errors(probabilities: np.ndarray, bits: np.ndarray) -> dict[str, Measurement]:
-    """Return the share of payload bits read wrongly, over images; both (n, bits), a probability of 0.5 counts as 0."""
-    wrong = ((probabilities > 0.5) != bits.astype(bool)).mean(1)
-    measurement = _mean(wrong)
-    return {"bit_error_rate": Measurement(*measurement, chance=0.5)}
+    """Return the share of payload bits read wrongly; both (n, bits), a probability of 0.5 counts as 0.
+
+    The interval is the wider of two: over images, whose bits fail together, and the exact one over single bits, which
+    does not shrink to a point where no error was seen.
+    """
+    wrong = (probabilities > 0.5) != bits.astype(bool)
+    rate, low, high = _mean(wrong.mean(1))
+    exact_low, exact_high = clopper_pearson(int(wrong.sum()), wrong.size)
+    return {"bit_error_rate": Measurement(rate, min(low, exact_low), max(high, exact_high), chance=0.5)}
 
 
 def mean_measurement(values: Tensor, baseline: Tensor | None = None) -> Measurement:
