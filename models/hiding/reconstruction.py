@@ -9,6 +9,9 @@ from models.checks.statistics import clopper_pearson
 from models.image_quality import psnr, ssim, to_float
 from models.measurement import Measurement
 
+EQUAL_PSNR = 99.0
+"""Decibels given to equal images, whose PSNR is infinite and would leave no mean."""
+
 _NORMAL_975 = 1.959964
 """97.5 % quantile of the standard normal distribution."""
 
@@ -26,13 +29,13 @@ def reconstruction_quality(recovered: Tensor, inputs: Tensor, mean_face: Tensor)
     guess = mean_face.expand_as(reference)
     return {
         "reconstruction_ssim": mean_measurement(ssim(recovered, reference), ssim(guess, reference)),
-        "reconstruction_psnr": mean_measurement(psnr(recovered, reference), psnr(guess, reference)),
+        "reconstruction_psnr": mean_measurement(_finite_psnr(recovered, reference), _finite_psnr(guess, reference)),
     }
 
 
 def cover_quality(released: Tensor, covers: Tensor) -> dict[str, Measurement]:
     """Return the PSNR of the released images against their covers in decibels, both uint8; 99 where nothing changed."""
-    return {"cover_psnr": mean_measurement(psnr(to_float(released), to_float(covers)).clamp(max=99.0))}
+    return {"cover_psnr": mean_measurement(_finite_psnr(to_float(released), to_float(covers)))}
 
 
 def bit_errors(probabilities: np.ndarray, bits: np.ndarray) -> dict[str, Measurement]:
@@ -45,6 +48,10 @@ def bit_errors(probabilities: np.ndarray, bits: np.ndarray) -> dict[str, Measure
     rate, low, high = _mean(wrong.mean(1))
     exact_low, exact_high = clopper_pearson(int(wrong.sum()), wrong.size)
     return {"bit_error_rate": Measurement(rate, min(low, exact_low), max(high, exact_high), chance=0.5)}
+
+
+def _finite_psnr(estimate: Tensor, reference: Tensor) -> Tensor:
+    return psnr(estimate, reference).clamp(max=EQUAL_PSNR)
 
 
 def mean_measurement(values: Tensor, baseline: Tensor | None = None) -> Measurement:
