@@ -111,8 +111,8 @@ def judge_honest(
     known += _utility_controls(labels, originals, honest, config)
     noisy = rules.with_independent_changes(covers, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise"))
     steganalyser = config.fits["steganalyser"]
-    found_auc, _ = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
-    known.append(rules.planted_steganography("high_pass", found_auc, config.controls))
+    detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
+    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls))
     return HonestBattery(accuracies, len(covers.test), tuple(known))
 
 
@@ -155,9 +155,11 @@ def judge_release(
         _, found[metric] = fit_and_read(network, config.fits[fit_name], released, truth, seed=own_seed, device=device)
     measurements = {metric: _measurement(metric, estimate, labels, honest) for metric, estimate in found.items()}
     steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
-    area, error = detect(covers, released, steganalyser, seed=own_seed, device=device)
+    detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
     votes = honest.votes("steganalysis", "high_pass")
-    for metric, estimate in ((STEGANALYSIS_AUC, area), (STEGANALYSIS_P_E, error)):
+    readings = {STEGANALYSIS_AUC: detected.auc, STEGANALYSIS_P_E: detected.p_e}
+    readings |= {f"steganalysis_auc_{pool}.high_pass": estimate for pool, estimate in detected.pooled.items()}
+    for metric, estimate in readings.items():
         measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
     return measurements, list(honest.controls)
 

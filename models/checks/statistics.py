@@ -9,6 +9,7 @@ References:
     26, 1934. DeLong, DeLong, Clarke-Pearson. "Comparing the areas under two or more correlated receiver operating
     characteristic curves: a nonparametric approach". Biometrics 44, 1988.
     Obuchowski. "Nonparametric analysis of clustered ROC curve data". Biometrics 53, 1997.
+    van der Waerden. "Order tests for the two-sample problem and their power". Indagationes Mathematicae 14, 1952.
     Hoeffding. "On the distribution of the number of successes in independent trials". Ann. Math. Statist. 27, 1956.
 """
 
@@ -160,6 +161,61 @@ def auc_interval(
     half_width = z * math.sqrt(variance) / (area * (1 - area))  # delta method: d logit(a) / d a = 1 / (a (1 - a))
     centre = float(special.logit(area))
     return Estimate(area, float(special.expit(centre - half_width)), float(special.expit(centre + half_width)))
+
+
+def pooled_auc(negative: ArrayLike, positive: ArrayLike, pool: int, *, confidence: float = CONFIDENCE) -> Estimate:
+    """Return the AUC of an auditor who holds many images, all stego or all covers, and sums what a detector says.
+
+    Each score is replaced by the normal quantile of its rank among all of them (van der Waerden 1952), which is the
+    score itself, standardised, where scores are normal and the sides near each other, and has no tails to be fooled
+    by. The sum over a pool is close to normal, so its AUC is Phi(sqrt(pool) (mean+ - mean-) / sqrt(var+ + var-)).
+
+    Args:
+        negative: (n,) scores of covers, n >= 2.
+        positive: (n,) scores of stego images; row i comes from the same input as row i of ``negative``.
+        pool: Images that the auditor holds, >= 1, of independent inputs: a stego image is never set against its own
+            cover, so the correlation within a pair narrows the interval but does not help the auditor.
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        The AUC; as in ``auc`` the direction is fixed. The interval is the delta method's for the ratio, over pairs; a
+        ratio near 0 is magnified sqrt(pool) times, so with as many test images as the pool has, or fewer, it is wide.
+
+    Raises:
+        ValueError: If there are fewer than two scores, the sides differ in number, a score is NaN or ``pool`` < 1.
+
+    Notes:
+        What sums of ranks can tell, hence a lower bound of what can be told: an auditor who knows that a few images
+        give themselves away beyond doubt does better than this. Coverage of 95 % intervals, simulated at 100 and 1,000
+        pairs: 0.93 to 0.98 for normal scores 0 to 2 standard deviations apart, 0.92 to 0.96 for scores with heavy
+        tails, rare large ones or ties; scores clipped at their 1 % quantiles, the alternative, fell to 0.89.
+    """
+    negatives, positives = _scores(negative, positive)
+    n = negatives.size
+    if n < 2 or n != positives.size or pool < 1:
+        raise ValueError(
+            f"pooled_auc needs at least 2 pairs of scores and a pool of at least 1 image; found {n} covers, "
+            f"{positives.size} stego images and a pool of {pool}"
+        )
+    ranks = scipy_stats.rankdata(np.concatenate([negatives, positives]))  # middle ranks: ties share one
+    if ranks.min() == ranks.max():
+        return Estimate(0.5, 0.5, 0.5)
+    below, above = np.split(special.ndtri((ranks - 0.5) / (2 * n)), 2)
+    best, worst = negatives.max() < positives.min(), positives.max() < negatives.min()
+    if best or worst:  # the ratio says little then, the number of pairs more, as in auc_interval
+        low, high = clopper_pearson(n if best else 0, n, confidence=confidence)
+        return _of_pools(math.inf if best else -math.inf, float(special.ndtri(low)), float(special.ndtri(high)), pool)
+    spread = math.sqrt(above.var(ddof=1) + below.var(ddof=1))
+    ratio = float(above.mean() - below.mean()) / spread
+    squares = (above - above.mean()) ** 2 + (below - below.mean()) ** 2
+    influence = (above - below) / spread - ratio * squares / (2 * spread**2)
+    half_width = float(special.ndtri((1 + confidence) / 2) * influence.std(ddof=1) / math.sqrt(n))
+    return _of_pools(ratio, ratio - half_width, ratio + half_width, pool)
+
+
+def _of_pools(value: float, low: float, high: float, pool: int) -> Estimate:
+    """Turn differences of one image's scores, in standard deviations of a difference, into AUCs of pools."""
+    return Estimate(*(float(special.ndtr(math.sqrt(pool) * ratio)) for ratio in (value, low, high)))
 
 
 def best_threshold(negative: ArrayLike, positive: ArrayLike) -> float:

@@ -15,6 +15,7 @@ from models.checks.statistics import (
     error_probability,
     majority_share,
     mean_accuracy,
+    pooled_auc,
 )
 
 
@@ -167,3 +168,99 @@ def test_the_interval_of_p_e_covers_at_least_95_percent(rates):
 def test_a_difference_adds_the_half_widths_in_square():
     found = difference_interval(Estimate(0.5, 0.47, 0.53), Estimate(0.3, 0.26, 0.34))
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.15, 0.25))
+
+
+def _pairs(n, shift, correlation, seed):
+    """Scores of covers and of stego images of the same inputs: normal, of variance 1, ``shift`` apart."""
+    content, below, above = np.random.default_rng(seed).standard_normal((3, n))
+    shared, own = math.sqrt(correlation) * content, math.sqrt(1 - correlation)
+    return shared + own * below, shared + own * above + shift
+
+
+def _true_pooled_auc(shift, pool):
+    return scipy_stats.norm.cdf(math.sqrt(pool / 2) * shift)
+
+
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.5, 1.0])
+def test_a_pool_of_one_is_the_plain_auc_of_normal_scores(shift):
+    negative, positive = _pairs(20_000, shift, 0.5, seed=1)
+    assert pooled_auc(negative, positive, 1).value == pytest.approx(auc(negative, positive), abs=0.002)
+
+
+@pytest.mark.parametrize(("shift", "pool"), [(0.1, 100), (0.05, 1000), (-0.1, 100)])
+def test_a_pooled_auc_is_that_of_sums_over_pools(shift, pool):
+    negative, positive = _pairs(400_000, shift, 0.0, seed=2)
+    # at a correlation of 0 a standard error of the difference is sqrt(1 / n); sqrt(pool) times that on the probit scale
+    tolerance = 4 * math.sqrt(pool / 400_000) * scipy_stats.norm.pdf(0)
+    assert pooled_auc(negative, positive, pool).value == pytest.approx(_true_pooled_auc(shift, pool), abs=tolerance)
+    sums = [scores.reshape(-1, pool).sum(1) for scores in (negative, positive)]
+    assert auc(*sums) == pytest.approx(
+        pooled_auc(negative, positive, pool).value, abs=4 * 0.41 / math.sqrt(sums[0].size)
+    )
+
+
+def test_heavy_tails_hide_nothing_from_pools_and_add_nothing():
+    negative, positive = _pairs(4_000, 0.2, 0.5, seed=3)
+    assert pooled_auc(np.sinh(9 * negative), np.sinh(9 * positive), 100) == pooled_auc(negative, positive, 100)
+    struck = negative.copy()
+    struck[0] = 1e30
+    assert pooled_auc(struck, positive, 100).value == pytest.approx(pooled_auc(negative, positive, 100).value, abs=0.01)
+
+
+def test_a_pooled_auc_below_one_half_stays_there():
+    negative, positive = _pairs(1_000, 0.3, 0.5, seed=4)
+    right, wrong = pooled_auc(negative, positive, 100), pooled_auc(positive, negative, 100)
+    assert (wrong.value, wrong.low, wrong.high) == pytest.approx((1 - right.value, 1 - right.high, 1 - right.low))
+    assert wrong.high < 0.5
+
+
+def test_detectors_that_guess_are_at_one_half():
+    same = np.random.default_rng(5).standard_normal(500)
+    assert pooled_auc(np.zeros(50), np.zeros(50), 1000) == Estimate(0.5, 0.5, 0.5)
+    alike = pooled_auc(same, same, 1000)
+    assert alike.low == pytest.approx(0.5)
+    assert alike.high == pytest.approx(0.5)
+    found = pooled_auc(*_pairs(500, 0.0, 0.0, seed=6), 1000)
+    assert found.low < 0.5 < found.high
+    assert found.high - found.low > 0.5  # 500 images cannot settle what 1,000 would tell
+
+
+def test_pairs_that_go_together_narrow_the_interval_of_pools_but_leave_the_value():
+    loose, tight = (pooled_auc(*_pairs(2_000, 0.1, correlation, seed=7), 100) for correlation in (0.0, 0.95))
+    assert tight.high - tight.low < 0.4 * (loose.high - loose.low)
+    for found in (loose, tight):
+        assert found.low < _true_pooled_auc(0.1, 100) < found.high
+
+
+def test_scores_without_overlap_are_limited_by_the_number_of_pairs():
+    for scores in (np.arange(10.0), np.zeros(10)):
+        found = pooled_auc(scores, scores + 100, 1)
+        assert (found.value, found.high) == (1.0, 1.0)
+        assert found.low == pytest.approx(clopper_pearson(10, 10)[0])
+        assert pooled_auc(scores + 100, scores, 1).high == pytest.approx(1 - found.low)
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive", "pool"),
+    [([0.0], [1.0], 10), ([0.0, 1.0], [1.0], 10), ([0.0, 1.0], [0.0, 1.0], 0), ([0.0, math.nan], [0.0, 1.0], 10)],
+)
+def test_what_cannot_be_pooled_is_refused(negative, positive, pool):
+    with pytest.raises(ValueError, match=r"pool|NaN"):
+        pooled_auc(negative, positive, pool)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("correlation", [0.0, 0.9])
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("n", [100, 1000])
+def test_intervals_of_pooled_aucs_cover_the_truth(shift, correlation, n):
+    """Of 1,000 intervals that cover 95 %, the standard deviation of the share that does is 0.7 %."""
+    kinds = {"normal": lambda scores: scores, "heavy": lambda scores: np.sinh(3 * scores)}
+    # the truth for sums of normal scores of ranks, which at large shifts differ a little from the scores themselves
+    truth = pooled_auc(*_pairs(1_000_000, shift, correlation, seed=8), 1).value
+    for kind, warp in kinds.items():
+        hits = 0
+        for seed in range(1000):
+            found = pooled_auc(*map(warp, _pairs(n, shift, correlation, seed=[9, seed])), 1)
+            hits += found.low <= truth <= found.high
+        assert 0.92 <= hits / 1000 <= 0.985, kind
