@@ -16,7 +16,10 @@ from models.randomness import numpy_generator
 NONCE_BITS = 64
 """Bits of the nonce that each image carries: among a million images two are equal with probability 3e-8."""
 
-_PURPOSES = ("nonce_positions", "payload_positions", "payload_bits")
+MIN_NONCE_BITS = 8
+"""Fewest bits of a nonce; the shorter it is, the more images of a release share a key stream."""
+
+_PURPOSES = ("nonce_positions", "payload_positions", "payload_bits", "payload_dither", "nonce_bits", "nonce_dither")
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,26 @@ class Key:
         ranks = self.stream(nonces, "payload_positions", 8 * carriers).view("<u8")
         return np.argsort(ranks, axis=1)
 
-    def nonce_positions(self, values: int) -> np.ndarray:
-        """Return where the nonce is carried among an image's ``values`` pixel values, (64,) int64; the same in each."""
-        ranks = self.stream(np.zeros((1, 8), dtype=np.uint8), "nonce_positions", 8 * values).view("<u8")[0]
-        return np.argsort(ranks)[:NONCE_BITS]
+    def nonce_positions(self, values: int, count: int = NONCE_BITS) -> np.ndarray:
+        """Return which ``count`` of an image's ``values`` carriers hold the nonce, int64; the same in each image."""
+        return np.argsort(self.fixed_stream("nonce_positions", 8 * values).view("<u8"))[:count]
+
+    def fixed_stream(self, purpose: str, length: int) -> np.ndarray:
+        """Return ``length`` bytes, uint8, that are the same for every image: what reads a nonce cannot depend on it."""
+        return self.stream(np.zeros((1, NONCE_BITS // 8), dtype=np.uint8), purpose, length)[0]
 
 
-def draw_nonces(count: int, random: np.random.Generator) -> np.ndarray:
-    """Draw a nonce for each of ``count`` images, (count, 8) uint8."""
-    return random.integers(0, 256, (count, NONCE_BITS // 8), dtype=np.uint8)
+def draw_nonces(count: int, random: np.random.Generator, bits: int = NONCE_BITS) -> np.ndarray:
+    """Draw a nonce of ``bits`` bits (8 to 64) for each of ``count`` images, (count, 8) uint8, zeros after the bits."""
+    kept = np.packbits(np.arange(NONCE_BITS) < bits)
+    return random.integers(0, 256, (count, NONCE_BITS // 8), dtype=np.uint8) & kept
+
+
+def nonce_to_bits(nonces: np.ndarray, bits: int) -> np.ndarray:
+    """Return the first ``bits`` bits, (n, bits) uint8 in {0, 1}, of nonces (n, 8) uint8."""
+    return np.unpackbits(nonces, axis=1)[:, :bits]
+
+
+def nonce_from_bits(bits: np.ndarray) -> np.ndarray:
+    """Return nonces (n, 8) uint8 of their bits, (n, 8 to 64) uint8 in {0, 1}; the rest are zeros."""
+    return np.packbits(np.pad(bits, ((0, 0), (0, NONCE_BITS - bits.shape[1]))), axis=1)

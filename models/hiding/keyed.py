@@ -10,7 +10,7 @@ Everything here is on released images: uint8, numpy.
 
 import numpy as np
 
-from models.hiding.key import NONCE_BITS, Key, draw_nonces
+from models.hiding.key import NONCE_BITS, Key, draw_nonces, nonce_from_bits, nonce_to_bits
 
 MAX_STRENGTH = 64
 """Largest embedding strength in grey levels: 7 bits a value."""
@@ -27,12 +27,20 @@ def bits_per_value(strength: int) -> int:
     return int(2 * strength).bit_length() - 1 if strength else 0
 
 
-def capacity(values: int, strength: int) -> int:
+def capacity(values: int, strength: int, nonce_bits: int = NONCE_BITS) -> int:
     """Return the payload bits that an image of ``values`` pixel values (3 x height x width) can carry, nonce apart."""
-    return max(0, values - NONCE_BITS) * bits_per_value(strength)
+    return max(0, values - nonce_bits) * bits_per_value(strength)
 
 
-def embed(covers: np.ndarray, bits: np.ndarray, *, key: Key, strength: int, random: np.random.Generator) -> np.ndarray:
+def embed(
+    covers: np.ndarray,
+    bits: np.ndarray,
+    *,
+    key: Key,
+    strength: int,
+    random: np.random.Generator,
+    nonce_bits: int = NONCE_BITS,
+) -> np.ndarray:
     """Hide encrypted bits in each cover.
 
     Args:
@@ -41,6 +49,7 @@ def embed(covers: np.ndarray, bits: np.ndarray, *, key: Key, strength: int, rand
         key: Encrypts the bits and chooses their positions, with a fresh nonce an image, itself carried in the image.
         strength: Largest change of a pixel value in grey levels, 0 to 64. 0 hides nothing.
         random: Draws the nonces and, where two values are equally near, which one.
+        nonce_bits: Length of the nonce, 8 to 64.
 
     Returns:
         Stego images, shape and dtype of ``covers``; at strength 0 a copy of the covers.
@@ -55,22 +64,23 @@ def embed(covers: np.ndarray, bits: np.ndarray, *, key: Key, strength: int, rand
     values = int(np.prod(covers.shape[1:]))
     if strength == 0:
         return covers.copy()
-    if bits.shape[1] > capacity(values, strength):
+    limit = capacity(values, strength, nonce_bits)
+    if bits.shape[1] > limit:
         raise ValueError(
-            f"payload of {bits.shape[1]} bits exceeds the capacity of {capacity(values, strength)} bits at strength "
+            f"payload of {bits.shape[1]} bits exceeds the capacity of {limit} bits at strength "
             f"{strength} in {values} pixel values: use fewer bits, a higher strength or larger images"
         )
-    nonces = draw_nonces(len(covers), random)
+    nonces = draw_nonces(len(covers), random, nonce_bits)
     stego = covers.reshape(len(covers), values).copy()
-    embed_nonces(stego, stego.copy(), nonces, key=key, strength=strength, random=random)
-    carriers = _payload_positions(key, nonces, values, bits.shape[1], strength)
-    wanted = _group(key.encrypt(bits, nonces), bits_per_value(strength))
-    moved = _move(np.take_along_axis(stego, carriers, axis=1), wanted, strength, random)
+    embed_nonces(stego, stego.copy(), nonces, key=key, strength=strength, random=random, nonce_bits=nonce_bits)
+    carriers = payload_positions(key, nonces, values, nonce_bits)[:, : -(-bits.shape[1] // bits_per_value(strength))]
+    wanted = to_residues(key.encrypt(bits, nonces), bits_per_value(strength))
+    moved = move(np.take_along_axis(stego, carriers, axis=1), wanted, strength, random)
     np.put_along_axis(stego, carriers, moved, axis=1)
     return stego.reshape(covers.shape)
 
 
-def extract(stego: np.ndarray, count: int, *, key: Key, strength: int) -> np.ndarray:
+def extract(stego: np.ndarray, count: int, *, key: Key, strength: int, nonce_bits: int = NONCE_BITS) -> np.ndarray:
     """Read ``count`` payload bits from each image; the inverse of :func:`embed` given the same key and strength.
 
     Args:
@@ -78,20 +88,28 @@ def extract(stego: np.ndarray, count: int, *, key: Key, strength: int) -> np.nda
         count: Payload bits an image.
         key: The subverter's.
         strength: As embedded; at 0 nothing was hidden, and least-significant bits of the covers are read.
+        nonce_bits: As embedded.
 
     Returns:
         (n, count), uint8 in {0, 1}. With a wrong key they are wrong half of the time.
     """
     flat = stego.reshape(len(stego), -1)
-    nonces = extract_nonces(flat, key)
-    strength = max(strength, 1)
-    positions = _payload_positions(key, nonces, flat.shape[1], count, strength)
+    nonces = extract_nonces(flat, key, nonce_bits)
+    width = bits_per_value(max(strength, 1))
+    positions = payload_positions(key, nonces, flat.shape[1], nonce_bits)[:, : -(-count // width)]
     read = np.take_along_axis(flat, positions, axis=1)
-    return key.encrypt(_ungroup(read, bits_per_value(strength), count), nonces)
+    return key.encrypt(from_residues(read, width, count), nonces)
 
 
 def embed_nonces(
-    flat: np.ndarray, covers: np.ndarray, nonces: np.ndarray, *, key: Key, strength: int, random: np.random.Generator
+    flat: np.ndarray,
+    covers: np.ndarray,
+    nonces: np.ndarray,
+    *,
+    key: Key,
+    strength: int,
+    random: np.random.Generator,
+    nonce_bits: int = NONCE_BITS,
 ) -> None:
     """Write each nonce into the lowest bits at its keyed positions, changing values by at most 1, in place.
 
@@ -102,29 +120,29 @@ def embed_nonces(
         key: Chooses the positions.
         strength: Largest change against the covers in grey levels, >= 1.
         random: Chooses between adding and subtracting 1 where both are allowed.
+        nonce_bits: Length of the nonces, 8 to 64.
     """
-    positions = key.nonce_positions(flat.shape[1])
+    positions = key.nonce_positions(flat.shape[1], nonce_bits)
     values, start = flat[:, positions].astype(np.int16), covers[:, positions].astype(np.int16)
     change = 1 - 2 * random.integers(0, 2, values.shape, dtype=np.int16)
     change[values >= np.minimum(255, start + strength)] = -1
     change[values <= np.maximum(0, start - strength)] = 1
-    wrong = (values & 1) != np.unpackbits(nonces, axis=1)
+    wrong = (values & 1) != nonce_to_bits(nonces, nonce_bits)
     flat[:, positions] = np.where(wrong, values + change, values).astype(np.uint8)
 
 
-def extract_nonces(flat: np.ndarray, key: Key) -> np.ndarray:
+def extract_nonces(flat: np.ndarray, key: Key, nonce_bits: int = NONCE_BITS) -> np.ndarray:
     """Read the nonces, (n, 8) uint8, from images given as (n, values) uint8."""
-    return np.packbits(flat[:, key.nonce_positions(flat.shape[1])] & 1, axis=1)
+    return nonce_from_bits(flat[:, key.nonce_positions(flat.shape[1], nonce_bits)] & 1)
 
 
-def _payload_positions(key: Key, nonces: np.ndarray, values: int, count: int, strength: int) -> np.ndarray:
-    """Return the (n, carriers) int64 positions of the payload: keyed, different in each image, never the nonce's."""
-    free = np.setdiff1d(np.arange(values), key.nonce_positions(values))
-    carriers = -(-count // bits_per_value(strength))
-    return free[key.permutations(nonces, len(free))[:, :carriers]]
+def payload_positions(key: Key, nonces: np.ndarray, values: int, nonce_carriers: int) -> np.ndarray:
+    """Return all positions that the nonce leaves, in each image's keyed order, (n, values - nonce_carriers) int64."""
+    free = np.setdiff1d(np.arange(values), key.nonce_positions(values, nonce_carriers))
+    return free[key.permutations(nonces, len(free))]
 
 
-def _group(bits: np.ndarray, width: int) -> np.ndarray:
+def to_residues(bits: np.ndarray, width: int) -> np.ndarray:
     """Return the Gray-coded residues, (n, ceil(count / width)) uint8, of bits (n, count); short groups end in zeros."""
     padded = np.pad(bits, ((0, 0), (0, -bits.shape[1] % width)))
     weights = 1 << np.arange(width - 1, -1, -1)
@@ -132,7 +150,8 @@ def _group(bits: np.ndarray, width: int) -> np.ndarray:
     return _from_gray(code)
 
 
-def _ungroup(values: np.ndarray, width: int, count: int) -> np.ndarray:
+def from_residues(values: np.ndarray, width: int, count: int) -> np.ndarray:
+    """Return the ``count`` bits, (n, count) uint8, that values (n, carriers) uint8 hold; see :func:`to_residues`."""
     residue = values & ((1 << width) - 1)
     code = residue ^ (residue >> 1)
     bits = (code[:, :, None] >> np.arange(width - 1, -1, -1, dtype=np.uint8)) & 1
@@ -146,7 +165,7 @@ def _from_gray(code: np.ndarray) -> np.ndarray:
     return residue
 
 
-def _move(values: np.ndarray, wanted: np.ndarray, strength: int, random: np.random.Generator) -> np.ndarray:
+def move(values: np.ndarray, wanted: np.ndarray, strength: int, random: np.random.Generator) -> np.ndarray:
     """Return the values moved by at most ``strength`` to where their residue is, or is in most bits, the wanted one."""
     width = bits_per_value(strength)
     mask, reach = (1 << width) - 1, 1 << (width - 1)
