@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 RECIPES = ("anchored", "paper")
-CRITICS = ("three_headed", "patch", "spectral_hinge")
+CRITICS = ("three_headed", "patch", "spectral_hinge", "residual", "multi_scale")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class PPGANConfig:
     """``paper``: the published losses alone. ``anchored``: half of each batch is reconstructed, and identity
     adversaries on the latent code and on the image take the identity out; for faces to appear in a short training."""
     critic: str = "three_headed"
-    """Type of the GAN's discriminator: ``three_headed`` (as published), ``patch`` or ``spectral_hinge``."""
+    """Type of the GAN's discriminator: ``three_headed`` (as published), ``patch``, ``spectral_hinge``, ``residual`` or
+    ``multi_scale``."""
     width: int = 32
     """Channels of the first convolution, >= 4; later ones are multiples."""
     latent: int = 128
@@ -39,6 +40,16 @@ class PPGANConfig:
     """Weight of the critic's expression term in the generator's loss, >= 0."""
     concealment_weight: float = 1.0
     """``anchored`` only: weight of the identity adversaries on the latent code and on the image, >= 0."""
+    anchor_weight: float = 1.0
+    """``anchored`` only: weight of the reconstruction of the images that keep their identity, >= 0."""
+    code_expression_weight: float = 1.0
+    """``anchored`` only: weight of reading the expression from the latent code, >= 0."""
+    critic_adversarial_weight: float = 0.25
+    """Weight of the real/synthetic term in the critic's loss, >= 0."""
+    critic_identity_weight: float = 0.5
+    """Weight of the identity term in the critic's loss, >= 0."""
+    critic_expression_weight: float = 0.25
+    """Weight of the expression term in the critic's loss, >= 0."""
 
     def problems(self) -> list[str]:
         """Return what is wrong with the settings, a line each, naming the field, the value and what is permitted."""

@@ -29,7 +29,7 @@ class Generator(nn.Module):
             identities: Number of target identities.
         """
         super().__init__()
-        self.identities = identities
+        self.identities, self.latent = identities, config.latent
         self.published = config.recipe == "paper"
         kernel = 5 if self.published else 4
         depth = int(math.log2(size)) - 2  # down to 4 x 4

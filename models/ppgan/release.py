@@ -24,6 +24,8 @@ class StageOne:
     generator: Generator
     covers: Mapping[str, Tensor]
     """Split name to honest releases, (n, 3, size, size), uint8, on the CPU, in the order of the split."""
+    targets: Mapping[str, Tensor]
+    """Split name to the identity that each release was asked to show, (n,), int64."""
     losses: Mapping[str, float]
     """The losses of the last report of its training."""
 
@@ -56,7 +58,7 @@ def stage_one(
     saved = cached(cache, "ppgan", settings, lambda: _train(config, faces, splits, seed=seed, device=device))
     generator = Generator(config, size=faces.images.shape[-1], identities=len(faces.identity_names))
     generator.load_state_dict(saved.part("generator"))
-    return StageOne(generator.to(device).eval(), saved.part("covers"), saved.note["losses"])
+    return StageOne(generator.to(device).eval(), saved.part("covers"), saved.part("targets"), saved.note["losses"])
 
 
 def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch.Generator) -> Tensor:
@@ -98,6 +100,7 @@ def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, d
         random = torch_generator(seed, "release", name)
         rows = torch.tensor(getattr(splits, name))
         target = torch.randint(training_set.identities, (len(rows),), generator=random)
+        tensors[f"targets.{name}"] = target
         tensors[f"covers.{name}"] = sanitise(generator, images[rows], target, random)
     losses = {name: loss for name, loss in history[-1].items() if name != "step"}
     return Saved(tensors, {"losses": losses})

@@ -14,9 +14,6 @@ from models.ppgan.generator import Generator, kl_divergence, sample_code
 from models.randomness import seeded
 from models.runtime import reduced_precision
 
-CRITIC_WEIGHTS = {"real": 0.25, "identity": 0.5, "expression": 0.25}
-"""Weights of the discriminator's three terms, as published."""
-
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -36,6 +33,8 @@ class TrainingSet:
 class Batch:
     """A batch with the identities that the generator is asked for."""
 
+    rows: Tensor
+    """Which images of the training set."""
     images: Tensor
     identity: Tensor
     expression: Tensor
@@ -108,12 +107,12 @@ class PPGANTraining:
     def step(self) -> dict[str, Tensor]:
         """Update the critic once, then the generator, and return the losses as scalars still on the device."""
         self._set_learning_rate()
-        batch = self._draw()
-        sanitised = self._sanitise(batch)
-        losses = self._critic_step(batch, sanitised)
+        batch = self.draw()
+        sanitised = self.sanitise(batch)
+        losses = self.critic_step(batch, sanitised)
         losses |= self._generator_step(batch, sanitised)
         if self.config.recipe == "paper":  # two generator steps for one of the critic, as published
-            losses |= self._generator_step(batch, self._sanitise(batch))
+            losses |= self._generator_step(batch, self.sanitise(batch))
         return losses
 
     def _set_learning_rate(self) -> None:
@@ -126,7 +125,8 @@ class PPGANTraining:
             for group in optimiser.param_groups:
                 group["lr"] = self.config.learning_rate * min(1.0, 2.0 * share_left)
 
-    def _draw(self) -> Batch:
+    def draw(self) -> Batch:
+        """Draw a batch from the training set and the identities to ask for."""
         data, config = self.data, self.config
         device, count = data.images.device, data.images.shape[0]
         rows = torch.randint(count, (config.batch_size,), device=device)
@@ -135,18 +135,20 @@ class PPGANTraining:
         anchored = config.batch_size // 2 if config.recipe == "anchored" else 0
         target = torch.cat([identity[:anchored], target[anchored:]])
         images = to_float(data.images[rows]).contiguous(memory_format=torch.channels_last)
-        return Batch(images, identity, data.expression[rows], target, anchored)
+        return Batch(rows, images, identity, data.expression[rows], target, anchored)
 
-    def _sanitise(self, batch: Batch) -> Sanitised:
+    def sanitise(self, batch: Batch) -> Sanitised:
+        """Return what the generator makes of a batch, with noise in the code."""
         with reduced_precision(batch.images.device):
             mean, log_variance = self.generator.encode(batch.images)
             code = sample_code(mean, log_variance, torch.randn_like(mean))
             return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
 
-    def _critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
+    def critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
+        """Update the critic and the identity adversaries once and return their losses."""
         images, code = sanitised.images.detach(), sanitised.code.detach()
         with reduced_precision(images.device):
-            losses = {"critic": critic_loss(self.critic, batch, images)}
+            losses = {"critic": critic_loss(self.critic, batch, images, self.config)}
             if self.config.recipe == "anchored":
                 adversaries, rest = self.adversaries, slice(batch.anchored, None)
                 losses["adversary_code"] = F.cross_entropy(adversaries.on_code(code).float(), batch.identity)
@@ -157,11 +159,11 @@ class PPGANTraining:
 
     def _generator_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
         with reduced_precision(batch.images.device):
-            terms = self._generator_terms(batch, sanitised)
+            terms = self.generator_terms(batch, sanitised)
         update(self.generator_optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
         return {name: loss.detach() for name, (_, loss) in terms.items()}
 
-    def _generator_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
+    def generator_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
         """Return weight and loss of each term of the generator."""
         config = self.config
         judgement = self.critic(sanitised.images)
@@ -177,19 +179,20 @@ class PPGANTraining:
         half, images = batch.anchored, batch.images
         synthetic, code = sanitised.images, sanitised.code
         anchor = F.l1_loss(synthetic[:half], images[:half]) + 0.5 * (1.0 - ssim(synthetic[:half], images[:half])).mean()
+        expression_code = F.cross_entropy(self.adversaries.expression(code).float(), batch.expression)
         conceal_code = distance_to_uniform(self.adversaries.on_code(code))
         conceal_image = distance_to_uniform(self.adversaries.on_image(synthetic[half:]))
         weight = self.config.concealment_weight
         return {
-            "anchor": (1.0, anchor),
-            "expression_code": (1.0, F.cross_entropy(self.adversaries.expression(code).float(), batch.expression)),
+            "anchor": (self.config.anchor_weight, anchor),
+            "expression_code": (self.config.code_expression_weight, expression_code),
             "conceal_code": (weight, conceal_code),
             "conceal_image": (weight, conceal_image),
         }
 
 
-def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor) -> Tensor:
-    """Return the weighted sum of the discriminator's three terms (weights of PPRL-VGAN), with smoothed labels.
+def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor, config: PPGANConfig) -> Tensor:
+    """Return the sum of the discriminator's three terms under the weights of ``config``, with smoothed labels.
 
     A choice of this project: the heads of identity and expression learn from real images and from synthetic ones, each
     for half of the weight, the latter with the labels that were asked for; from real images alone the generator can
@@ -202,8 +205,8 @@ def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor) -> Tensor:
     identity = F.cross_entropy(on_real.identity, batch.identity) + F.cross_entropy(on_synthetic.identity, batch.target)
     expression = F.cross_entropy(on_real.expression, batch.expression)
     expression = expression + F.cross_entropy(on_synthetic.expression, batch.expression)
-    weights = CRITIC_WEIGHTS
-    return weights["real"] * adversarial + 0.5 * (weights["identity"] * identity + weights["expression"] * expression)
+    heads = 0.5 * (config.critic_identity_weight * identity + config.critic_expression_weight * expression)
+    return config.critic_adversarial_weight * adversarial + heads
 
 
 def train_ppgan(

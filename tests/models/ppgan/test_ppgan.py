@@ -56,8 +56,8 @@ def test_every_critic_judges_reality_identity_and_expression(critic: str, size: 
     judgement = judge(torch.rand(5, 3, size, size))
     assert judgement.identity.shape == (5, 3)
     assert judgement.expression.shape == (5, 7)
-    assert judgement.real.shape[:2] == (5, 1)
-    assert (judgement.real.dim() == 4) == (critic == "patch")
+    assert judgement.real.shape[:2] == (5, 2 if critic == "multi_scale" else 1)
+    assert (judgement.real.dim() == 4) == (critic in {"patch", "multi_scale"})
 
 
 @pytest.mark.parametrize("critic", CRITICS)
@@ -88,10 +88,10 @@ def test_spectral_normalisation_brings_the_top_singular_value_to_one() -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_each_side_of_the_game_updates_its_own_weights_only(recipe: str, critic: str) -> None:
     training = PPGANTraining(PPGANConfig(recipe=recipe, critic=critic, **SMALL), training_set())
-    batch = training._draw()
-    sanitised = training._sanitise(batch)
+    batch = training.draw()
+    sanitised = training.sanitise(batch)
     generator = {name: value.clone() for name, value in training.generator.named_parameters()}
-    training._critic_step(batch, sanitised)
+    training.critic_step(batch, sanitised)
     assert all(torch.equal(value, generator[name]) for name, value in training.generator.named_parameters())
     critic_weights = {name: value.clone() for name, value in training.critic.named_parameters()}
     image_adversary = {n: v.clone() for n, v in training.adversaries.on_image.named_parameters()}
@@ -106,7 +106,7 @@ def test_only_the_anchored_recipe_reconstructs() -> None:
     paper = PPGANTraining(PPGANConfig(recipe="paper", **SMALL), training_set())
     assert "anchor" in anchored.step()
     assert set(paper.step()) == {"critic", "kl", "adversarial", "identity", "expression"}
-    batch = anchored._draw()
+    batch = anchored.draw()
     assert torch.equal(batch.target[:4], batch.identity[:4])
 
 
@@ -145,14 +145,16 @@ def test_an_adversary_that_knows_nothing_is_the_least_distance_to_uniform() -> N
 def test_impossible_settings_are_all_named_at_once() -> None:
     problems = PPGANConfig(recipe="mine", critic="loud", width=1, kl_weight=-1.0).problems()
     assert len(problems) == 4
-    assert "stage_one.critic='loud': must be one of three_headed, patch, spectral_hinge" in problems
+    assert (
+        "stage_one.critic='loud': must be one of three_headed, patch, spectral_hinge, residual, multi_scale" in problems
+    )
     assert not PPGANConfig().problems()
 
 
 def test_training_reads_8_bit_images_as_minus_one_to_one() -> None:
     data = training_set()
     training = PPGANTraining(PPGANConfig(**SMALL), data)
-    images = training._draw().images
+    images = training.draw().images
     assert images.min() >= -1.0
     assert images.max() <= 1.0
     known = {float(value) for value in to_float(torch.arange(256, dtype=torch.uint8))}
