@@ -1,14 +1,26 @@
 """Settings of the subversion (stage two of a trial)."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+import numpy as np
+import torch
+
+from models.channel import Channel
 from models.hiding.codec import GRID, CodecConfig
-from models.hiding.keyed import MAX_STRENGTH, capacity
+from models.hiding.keyed import MAX_STRENGTH
+from models.hiding.keyed_config import KeyedConfig
 from models.hiding.learned import LearnedConfig
 from models.hiding.payload import identity_bits
+from models.hiding.robust import capacity_problem
+from models.hiding.sampled import SampledConfig
+from models.randomness import numpy_generator
 
-FAMILIES = ("keyed", "learned")
+FAMILIES = ("keyed", "learned", "sampled")
 SECRETS = ("identity", "image")
+
+MOST_BITS_CHANGED = 0.25
+"""Share of lowest bits that a channel may change before nothing can be hidden in them."""
 
 
 @dataclass(frozen=True)
@@ -16,19 +28,24 @@ class SubversionConfig:
     """What is hidden in the sanitised images, and how."""
 
     family: str = "keyed"
-    """How the secret is carried: ``keyed`` or ``learned``."""
+    """How the secret is carried: ``keyed``, ``learned`` or ``sampled``."""
     secret: str = "image"
     """What is hidden: the ``identity`` or the whole input ``image``."""
     strength: int = 1
-    """Embedding strength: largest change of a pixel value in grey levels, 0 to 64; 0 hides nothing."""
+    """Embedding strength: largest change of a pixel value in grey levels, 0 to 64; 0 hides nothing. In ``sampled``
+    nothing is added to an image, so that only 0 and not 0 differ."""
     code_bits: int = 1280
     """Bits of the compressed input (image secret); a positive multiple of 64."""
     repetition: int = 1
     """How often the identity's number is repeated (identity secret), >= 1."""
     codec_steps: int = 300
     """Updates of the compressor (image secret), >= 1."""
+    keyed: KeyedConfig = field(default_factory=KeyedConfig)
+    """Settings of the family ``keyed``."""
     learned: LearnedConfig = field(default_factory=LearnedConfig)
     """Settings of the family ``learned``."""
+    sampled: SampledConfig = field(default_factory=SampledConfig)
+    """Settings of the family ``sampled``."""
 
     def problems(self) -> list[str]:
         """Return what is wrong with the settings, a line each, naming the field, the value and what is permitted."""
@@ -47,26 +64,61 @@ class SubversionConfig:
                 found.append(f"subversion.{name}={value!r}: must be a whole number from {least} to {most}")
         if isinstance(self.code_bits, int) and self.code_bits % GRID**2:
             found.append(f"subversion.code_bits={self.code_bits}: must be a multiple of {GRID**2}")
-        return found + self.learned.problems()
+        return found + self.keyed.problems() + self.learned.problems() + self.sampled.problems()
 
-    def capacity_problems(self, *, size: int, identities: int) -> list[str]:
-        """Return why the secret does not fit into images of ``size`` pixels a side; empty where it does.
+    def refusals(self, *, size: int, identities: int, latent: int, channel: Channel) -> list[str]:
+        """Return why these settings, each permitted by itself, cannot hide this secret in these images; cheap.
 
-        Only the keyed family has a hard limit; a learned embedder that is asked for too much makes bit errors.
+        Args:
+            size: Height and width of the images in pixels.
+            identities: Number of people.
+            latent: Size of the sanitiser's latent code.
+            channel: Between release and extraction.
         """
-        values = 3 * size**2
-        if (
-            self.family != "keyed"
-            or self.strength == 0
-            or self.payload_bits(identities) <= capacity(values, self.strength)
-        ):
+        if self.strength == 0:
             return []
-        setting = "code_bits" if self.secret == "image" else "repetition"
-        return [
-            f"subversion.{setting}={getattr(self, setting)}: {self.payload_bits(identities)} bits do not fit into the "
-            f"{capacity(values, self.strength)} that an image of {size} x {size} carries at subversion.strength="
-            f"{self.strength}; lower it, or raise the strength or data.size"
-        ]
+        if self.family == "keyed":
+            return self._keyed_refusals(self.payload_bits(identities), size, channel)
+        if self.family == "learned":
+            return self._learned_refusals()
+        return self._sampled_refusals(identity_bits(identities), latent)
+
+    def _keyed_refusals(self, bits: int, size: int, channel: Channel) -> list[str]:
+        changed = lowest_bits_changed(channel) if self.keyed.modulation == "lowest_bits" else 0.0
+        if changed > MOST_BITS_CHANGED:
+            return [
+                f"subversion.keyed.modulation='lowest_bits' with channel={channel}: {changed:.0%} of lowest bits come "
+                "back changed, and 50% says nothing; use index or spread_spectrum"
+            ]
+        problem = capacity_problem(bits, size, self.strength, self.keyed)
+        return [] if problem is None else [problem]
+
+    def _learned_refusals(self) -> list[str]:
+        if self.learned.payload == "image" and self.secret != "image":
+            return [
+                "subversion.learned.payload='image' with subversion.secret='identity': there is no image to hide; set "
+                "the payload to 'code' or the secret to 'image'"
+            ]
+        return []
+
+    def _sampled_refusals(self, bits: int, latent: int) -> list[str]:
+        if self.secret == "image":
+            return [
+                f"subversion.secret='image' with subversion.family='sampled': {self.code_bits} bits would take "
+                f"2^{self.code_bits} draws an image, and the noise carries a few bits; set the secret to 'identity'"
+            ]
+        found = self.sampled.problems(latent=latent, bits=bits)
+        if self.repetition > 1:
+            found.append(
+                f"subversion.repetition={self.repetition} with subversion.family='sampled': each copy multiplies the "
+                "draws, and the hash needs none; set it to 1"
+            )
+        if 2**bits > self.sampled.draws:
+            found.append(
+                f"subversion.sampled.draws={self.sampled.draws}: an identity of {bits} bits takes {2**bits} draws on "
+                f"average; permit at least {2**bits}"
+            )
+        return found
 
     def payload_bits(self, identities: int) -> int:
         """Return the bits an image carries, nonce apart."""
@@ -75,3 +127,12 @@ class SubversionConfig:
     def codec(self) -> CodecConfig:
         """Return the settings of the compressor."""
         return CodecConfig(bits=self.code_bits, steps=self.codec_steps)
+
+
+@lru_cache(maxsize=64)
+def lowest_bits_changed(channel: Channel) -> float:
+    """Return which share of the lowest bits of a few textured images a channel changes; 0.5 where it erases them."""
+    random = numpy_generator(0, "lowest_bits_changed")
+    images = torch.from_numpy(random.normal(128, 30, (4, 3, 32, 32)).clip(0, 255).astype(np.uint8))
+    received = channel.apply(images, random)
+    return float(((images ^ received) & 1).float().mean())
