@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.channel import Channel
 from models.checkpoints import Saved, cached
 from models.checks.battery import HonestBattery, OriginalsBattery, fit_on_originals, judge_honest
 from models.checks.config import CheckConfig
@@ -20,6 +21,7 @@ from models.checks.material import Labels, LabelSplits, Release
 from models.data import SPLITS, FaceData, Splits
 from models.ppgan.config import PPGANConfig
 from models.ppgan.release import StageOne, stage_one
+from models.randomness import numpy_generator
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Material:
     labels: Labels
     stage: StageOne
     covers: Release
-    """Honest releases of the inputs."""
+    """What the honest sanitiser makes of the inputs."""
+    published: Release
+    """The covers as the world sees them: what an honest supplier releases."""
     originals: OriginalsBattery
     honest: HonestBattery
     fingerprint: Mapping[str, Any]
@@ -43,6 +47,7 @@ def honest_material(
     splits: Splits,
     checks: CheckConfig,
     *,
+    channel: Channel,
     split_settings: Mapping[str, Any],
     seed: int,
     device: str,
@@ -55,6 +60,7 @@ def honest_material(
         faces: The data.
         splits: Positions of the images of each split.
         checks: Settings of the battery.
+        channel: What images go through when they are published is applied before anything is judged.
         split_settings: What determined ``splits``.
         seed: Seed of everything in it.
         device: "cpu" or "cuda".
@@ -73,6 +79,7 @@ def honest_material(
     fingerprint = {"data": faces.fingerprint, "split": dict(split_settings)}
     stage = stage_one(ppgan, faces, splits, fingerprint=fingerprint, seed=seed, device=device, cache=cache)
     covers = Release(**stage.covers)
+    published = publish(covers, channel, seed=seed, name="honest")
     settings = {"checks": asdict(checks), "seed": seed, "device": device, **fingerprint}
 
     def originals() -> Saved:
@@ -86,17 +93,36 @@ def honest_material(
     )
 
     def honest() -> Saved:
-        battery = judge_honest(covers, labels, on_originals, checks, seed=seed, device=device)
+        battery = judge_honest(published, labels, on_originals, checks, seed=seed, device=device)
         return Saved({}, battery.to_dict())
 
     def honest_whole(saved: Saved) -> bool:
         read = [value for values in saved.note["accuracies"].values() for value in values]
         return all(map(math.isfinite, read)) and all(math.isfinite(item["value"]) for item in saved.note["controls"])
 
-    # Keyed by the covers themselves: trained again, the same sanitiser can differ by a rounding.
-    key = {**settings, "covers": _digest(covers)}
+    # Keyed by the images themselves: trained again, the same sanitiser can differ by a rounding.
+    key = {**settings, "covers": _digest(published)}
     battery = HonestBattery.from_dict(cached(cache, "honest", key, honest, keep=honest_whole).note)
-    return Material(inputs, labels, stage, covers, on_originals, battery, fingerprint)
+    return Material(inputs, labels, stage, covers, published, on_originals, battery, fingerprint)
+
+
+def publish(images: Release, channel: Channel, *, seed: int, name: str) -> Release:
+    """Return images as they are published: after the steps of ``channel`` up to its last JPEG.
+
+    Args:
+        images: As the supplier made them.
+        channel: The whole channel.
+        seed: Of random steps.
+        name: Names the set of images, so that each set has random numbers of its own.
+    """
+    published = channel.published
+    if published.lossless:
+        return images
+    parts = {
+        split: published.apply(getattr(images, split), numpy_generator(seed, "publish", name, split))
+        for split in SPLITS
+    }
+    return Release(**parts)
 
 
 def _label_splits(labels: Tensor, rows: Mapping[str, Tensor], classes: int) -> LabelSplits:

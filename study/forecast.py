@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -51,13 +52,20 @@ def forecast(config: StudyConfig, plan: Plan) -> Forecast:
 
 
 def sample_trials(config: StudyConfig, count: int) -> list[dict[str, Any]]:
-    """Return ``count`` nested trial configurations: the starting points, then random ones; deterministic."""
+    """Return ``count`` nested trial configurations: the starting points, then random ones; deterministic.
+
+    What the experiment refuses is left out, as the search does; there are fewer only where it refuses nearly all.
+    """
+    experiment = load_experiment(config.experiment)
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=config.seed))
         for point in [*config.starting_points, *config.space.starting_points]:
             study.enqueue_trial(dict(point), skip_if_exists=True)
-        return [with_values(config.trial, config.space.suggest(study.ask(), config.trial)) for _ in range(count)]
+        drawn = (config.space.suggest(study.ask(), config.trial) for _ in range(100 * count))
+        trials = (with_values(config.trial, parameters) for parameters in drawn)
+        possible = (trial for trial in trials if not experiment.problems(trial, config.data))
+        return list(islice(possible, count))
     finally:
         optuna.logging.set_verbosity(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from study.evaluation import Experiment
@@ -13,6 +14,9 @@ from study.sections import Section
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
+
+SETTINGS_TRIED = 64
+"""Settings of the other parameters in which a value that the base setting makes impossible is tried."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def read_space(
         strata=tuple(str(name) for name in strata),
     )
     problems.extend(_name_problems(space, flatten(base)))
+    space = _with_constant_strata(space, flatten(base))
     for index, point in enumerate(points):
         where = f"space.starting_points[{index}]"
         if not isinstance(point, Mapping):
@@ -140,7 +145,19 @@ def read_space(
     space = space.fixed(fixed)
     if len(problems) == before:
         problems.extend(_value_problems(space, experiment, base, data))
+    else:
+        problems.extend(experiment.problems(base, data))
     return space
+
+
+def _with_constant_strata(space: Space, base: Mapping[str, Any]) -> Space:
+    """Return the space with strata that it does not search as fixed parameters, so that records hold their value."""
+    constant = tuple(
+        Parameter(name, CATEGORICAL, "fixed", "1", "the same in every trial of this study", values=(base[name],))
+        for name in space.strata
+        if name in base and name not in space.names
+    )
+    return replace(space, parameters=space.parameters + constant)
 
 
 def _name_problems(space: Space, base: Mapping[str, Any]) -> Iterator[str]:
@@ -169,32 +186,59 @@ def _name_problems(space: Space, base: Mapping[str, Any]) -> Iterator[str]:
 def _value_problems(
     space: Space, experiment: Experiment, base: Mapping[str, Any], data: Mapping[str, Any]
 ) -> list[str]:
-    """Return what the experiment says about each extreme value, set where its conditions hold.
+    """Return what the experiment refuses, whatever else is chosen: the base configuration, an extreme value of a
+    parameter, or a starting point.
 
-    What it says about the base configuration already is left out.
+    A combination of permitted values that is refused is no problem: the search skips it.
     """
-    found: dict[str, None] = {}  # ordered, without repeats
-    problems_of_base = experiment.problems(base, data)
+
+    def problems(values: Mapping[str, Any]) -> list[str]:
+        return experiment.problems(with_values(base, values), data)
+
+    at_random = _settings_with(space, {}, base, "base")
+    unavoidable = set(problems({}))
+    while unavoidable and (setting := next(at_random, None)) is not None:
+        unavoidable &= set(problems(setting))
+    found = dict.fromkeys(one for one in problems({}) if one in unavoidable)
+
+    def avoidable(values: Mapping[str, Any]) -> list[str]:
+        return [one for one in problems(values) if one not in unavoidable]
+
     for parameter in space.parameters:
-        conditions = _with_parents(space, parameter)
         for value in parameter.extremes():
-            values = _setting(space, {**conditions, parameter.name: value}, base)
-            for problem in experiment.problems(with_values(base, values), data):
-                if problem not in problems_of_base:
-                    found[f"space.parameters ({parameter.name}) permits {value!r}, but {problem}"] = None
+            settings = _settings_with(space, {parameter.name: value}, base, parameter.name, active=parameter)
+            refused = avoidable(next(settings))
+            if refused and all(map(avoidable, settings)):
+                found |= {f"space.parameters ({parameter.name}) permits {value!r}, but {one}": None for one in refused}
+    for index, point in enumerate(space.starting_points):
+        refused = avoidable(_setting(space, point, base))
+        found |= {f"space.starting_points[{index}]: {one}": None for one in refused}
     return list(found)
 
 
-def _with_parents(space: Space, parameter: Parameter) -> dict[str, Any]:
-    """Return values under which ``parameter`` is active: the first permitted one of each condition, upwards."""
+def _settings_with(
+    space: Space, chosen: Mapping[str, Any], base: Mapping[str, Any], name: str, *, active: Parameter | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield settings with the ``chosen`` values and ``active`` active: nearest to the base, then random ones."""
+    yield _setting(space, {**(_with_parents(space, active) if active else {}), **chosen}, base)
+    random = Random(name)  # the same settings in every process
+    for _ in range(SETTINGS_TRIED):
+        others = {other.name: random.choice(other.extremes()) for other in space.parameters}
+        parents = _with_parents(space, active, random) if active else {}
+        yield _setting(space, {**others, **parents, **chosen}, base)
+
+
+def _with_parents(space: Space, parameter: Parameter, random: Random | None = None) -> dict[str, Any]:
+    """Return values under which ``parameter`` is active: of each condition, upwards, the first permitted or a random
+    one."""
     by_name = {other.name: other for other in space.parameters}
     values: dict[str, Any] = {}
     for name, permitted in parameter.when.items():
         if name in by_name:
-            values.update(_with_parents(space, by_name[name]))
+            values.update(_with_parents(space, by_name[name], random))
             usable = [value for value in permitted if by_name[name].contains(value)]
             if usable:
-                values[name] = usable[0]
+                values[name] = random.choice(usable) if random else usable[0]
     return values
 
 

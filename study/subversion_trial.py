@@ -1,19 +1,24 @@
 """One trial of ``subverted_ppgan``, step by step.
 
-First step: the honest PP-GAN with its own battery of checks, and the subverter's compressor; trials with the same
-settings share these, so they are mostly found in the cache. Then a step for each epoch of a learned embedder. Last
-step: the secret is hidden in every image, read back, and every check judges what is released.
+First step: the honest PP-GAN with its own battery of checks, and the subverter's compressor or extractor of noise;
+trials with the same settings share these, so they are mostly found in the cache. Then a step for each epoch of a
+learned embedder and of its fine-tuning together with the sanitiser. Last step: the secret is hidden in every image, the
+images are published, every check judges what is published, and the secret is read from what arrives after the rest of
+the channel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models import gallery
+from models.channel import Channel
 from models.checkpoints import Saved, save, with_prefix
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.battery import STRONG, judge_release
@@ -22,14 +27,16 @@ from models.checks.fitting import predict_logits
 from models.checks.material import Release
 from models.checks.statistics import accuracy, majority_share
 from models.data import SPLITS, load_splits
+from models.hiding.carriers import SampledCarrier, Sanitised
 from models.hiding.config import SubversionConfig
 from models.hiding.payload import ImagePayload, Revealed
 from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
-from models.hiding.subverter import Subverter, TrainSplit
-from models.honest import Material, honest_material
+from models.hiding.subverter import Read, Subverter, Workshop
+from models.honest import Material, honest_material, publish
 from models.image_quality import to_float, to_uint8
 from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
+from models.randomness import numpy_generator
 from models.runtime import keep_freed_memory
 from study.evaluation import Context, StepReport
 
@@ -43,9 +50,12 @@ STATE = "learned.pt"
 class SubversionTrial:
     """Evaluation of one configuration; see the module's docstring."""
 
-    def __init__(self, ppgan: PPGANConfig, subversion: SubversionConfig, seed: int, context: Context) -> None:
+    def __init__(
+        self, ppgan: PPGANConfig, subversion: SubversionConfig, channel: Channel, seed: int, context: Context
+    ) -> None:
         """Keep the settings; the work begins with the first step."""
-        self._ppgan, self._subversion, self._seed, self._context = ppgan, subversion, seed, context
+        self._ppgan, self._subversion, self._channel = ppgan, subversion, channel
+        self._seed, self._context = seed, context
         self._checks = CheckConfig.from_mapping(context.checks)
         self._material: Material | None = None
         self._subverter: Subverter | None = None
@@ -62,70 +72,69 @@ class SubversionTrial:
             self._material, self._subverter = self._prepare()
             losses = {f"stage_one.{name}": loss for name, loss in self._material.stage.losses.items()}
             return StepReport(1, losses, done=False)
-        if self._subverter.epochs_left and self._subverter.training is not None:
-            losses = self._subverter.training.run_epoch()
-            return StepReport(1 + self._subverter.training.epoch, losses, done=False)
+        if self._subverter.epochs_left:
+            losses = self._subverter.run_epoch()
+            return StepReport(1 + self._subverter.epochs, losses, done=False)
         metrics, controls = self._judge(self._material, self._subverter)
-        epochs = 0 if self._subverter.training is None else self._subverter.training.epoch
-        return StepReport(2 + epochs, {}, done=True, metrics=metrics, controls=tuple(controls))
+        return StepReport(2 + self._subverter.epochs, {}, done=True, metrics=metrics, controls=tuple(controls))
 
     def save(self, directory: Path) -> None:
         """Write the learned networks; all else is in the cache or follows from the seed."""
-        training = None if self._subverter is None else self._subverter.training
-        if training is not None:
-            torch.save(training.state_dict(), directory / STATE)
+        state = {} if self._subverter is None else self._subverter.state_dict()
+        if state:
+            torch.save(state, directory / STATE)
 
     def load(self, directory: Path) -> None:
         """Continue from what :meth:`save` wrote."""
         if (directory / STATE).exists():
             self._material, self._subverter = self._prepare()
-            if self._subverter.training is not None:
-                device = self._context.device
-                state = torch.load(directory / STATE, weights_only=True, map_location=device)
-                self._subverter.training.load_state_dict(state)
+            state = torch.load(directory / STATE, weights_only=True, map_location=self._context.device)
+            self._subverter.load_state_dict(state)
 
     def _prepare(self) -> tuple[Material, Subverter]:
         context = self._context
         faces, splits = load_splits(context.data)
         size, identities = faces.images.shape[-1], len(faces.identity_names)
-        if problems := self._subversion.capacity_problems(size=size, identities=identities):
+        if problems := self._subversion.refusals(
+            size=size, identities=identities, latent=self._ppgan.latent, channel=self._channel
+        ):
             raise ValueError("; ".join(problems))
         material = honest_material(
             self._ppgan,
             faces,
             splits,
             self._checks,
+            channel=self._channel,
             split_settings=context.data.get("split", {}),
             seed=context.shared_seed,
             device=context.device,
             cache=context.cache,
         )
-        identity = material.labels.identity
-        fingerprint = material.fingerprint
-        train = TrainSplit(material.inputs.train, material.covers.train, identity.train, identity.classes, fingerprint)
-        subverter = Subverter(
-            self._subversion,
-            train,
-            seed=self._seed,
-            shared_seed=context.shared_seed,
+        workshop = Workshop(
+            train=_sanitised(material, "train"),
+            identities=identities,
+            expression=material.labels.expression.train,
+            expressions=material.labels.expression.classes,
+            ppgan=self._ppgan,
+            generator=material.stage.generator,
+            channel=self._channel,
+            fingerprint=material.fingerprint,
+            seed=context.shared_seed,
             device=context.device,
             cache=context.cache,
         )
-        return material, subverter
+        return material, Subverter(self._subversion, workshop, seed=self._seed)
 
     def _judge(self, material: Material, subverter: Subverter) -> tuple[dict[str, Measurement], list[Control]]:
-        inputs, covers, identity = material.inputs, material.covers, material.labels.identity
-        parts, bits = {}, {}
-        for name in SPLITS:
-            images, people = getattr(inputs, name), getattr(identity, name)
-            parts[name], bits[name] = subverter.embed(images, people, getattr(covers, name), name=name)
-        released = Release(**parts)
-        revealed, probabilities = subverter.reveal(released.test)
-        recovered = revealed.images.cpu()
-        mean_face = to_float(inputs.train).mean(0)
-        metrics = reconstruction_quality(recovered, inputs.test, mean_face)
-        metrics |= bit_errors(probabilities, bits["test"]) | cover_quality(released.test, covers.test)
-        metrics["secret_accuracy"] = _secret_accuracy(revealed, material)
+        sanitised = subverter.sanitised({name: _sanitised(material, name) for name in SPLITS})
+        covers = self._published_covers(material, sanitised)
+        handed = {name: subverter.embed(part, name=name) for name, part in sanitised.items()}
+        images = Release(**{name: part.images for name, part in handed.items()})
+        released = publish(images, self._channel, seed=self._seed, name="released")
+        random = numpy_generator(self._seed, "transit")
+        read = subverter.reveal(self._channel.transit.apply(released.test, random))
+        recovered = read.revealed.images.cpu()
+        metrics = self._quality(material, released, covers, read, handed["test"].bits)
         context = self._context
         judged, controls = judge_release(
             released,
@@ -137,26 +146,65 @@ class SubversionTrial:
             seed=self._seed,
             device=context.device,
         )
-        self._write_artifacts(material, subverter, released.test, recovered)
+        self._write_artifacts(material, subverter, covers.test, released.test, recovered)
         return metrics | _switched_off(self._checks) | judged, controls
 
-    def _write_artifacts(self, material: Material, subverter: Subverter, released: Tensor, recovered: Tensor) -> None:
+    def _published_covers(self, material: Material, sanitised: Mapping[str, Sanitised]) -> Release:
+        """Return what the trial's own sanitiser would have published without a secret."""
+        if all(part.covers is getattr(material.covers, name) for name, part in sanitised.items()):
+            return material.published
+        covers = Release(**{name: part.covers for name, part in sanitised.items()})
+        return publish(covers, self._channel, seed=self._context.shared_seed, name="honest")
+
+    def _quality(
+        self, material: Material, released: Release, covers: Release, read: Read, bits: np.ndarray | None
+    ) -> dict[str, Measurement]:
+        """Return what the subverter gets back, and what it did to the images."""
+        inputs = material.inputs
+        metrics = reconstruction_quality(read.revealed.images.cpu(), inputs.test, to_float(inputs.train).mean(0))
+        if bits is None or read.probabilities is None:
+            metrics["bit_error_rate"] = Measurement.not_measured(chance=0.5)  # an image was carried, no bits
+        else:
+            metrics |= bit_errors(read.probabilities, bits)
+        metrics |= cover_quality(released.test, covers.test)
+        metrics["secret_accuracy"] = _secret_accuracy(read.revealed, material)
+        return metrics
+
+    def _write_artifacts(
+        self, material: Material, subverter: Subverter, covers: Tensor, released: Tensor, recovered: Tensor
+    ) -> None:
         """Write the gallery and every network that the subverter keeps, with the key."""
         # Spread over the split: folders are often sorted by person.
         rows = torch.linspace(0, len(released) - 1, min(GALLERY_ROWS, len(released))).long()
-        inputs, covers = material.inputs.test[rows], material.covers.test[rows]
-        picture = gallery.draw(gallery.columns(inputs, covers, released[rows], recovered[rows]))
+        inputs = material.inputs.test[rows]
+        picture = gallery.draw(gallery.columns(inputs, covers[rows], released[rows], recovered[rows]))
         folder = self._context.artifacts
         picture.save(folder / "gallery.png", optimize=True)
-        tensors = with_prefix("generator", material.stage.generator.state_dict())
+        tensors = with_prefix("generator", subverter.generator.state_dict())
         if isinstance(subverter.payload, ImagePayload):
             tensors |= with_prefix("codec", subverter.payload.codec.state_dict())
         if subverter.training is not None:
             tensors |= with_prefix("embedder", subverter.training.embedder.state_dict())
             tensors |= with_prefix("extractor", subverter.training.extractor.state_dict())
+        if isinstance(subverter.carrier, SampledCarrier):
+            tensors |= with_prefix("extractor", subverter.carrier.extractor.state_dict())
         settings = {"stage_one": asdict(self._ppgan), "subversion": asdict(self._subversion)}
-        note = {**settings, "key": subverter.key.secret.hex(), "data": material.fingerprint["data"]}
+        note = {
+            **settings,
+            "channel": str(self._channel),
+            "key": subverter.key.secret.hex(),
+            "data": material.fingerprint["data"],
+        }
         save(folder / "weights.safetensors", Saved(tensors, note))
+
+
+def _sanitised(material: Material, split: str) -> Sanitised:
+    return Sanitised(
+        inputs=getattr(material.inputs, split),
+        identity=getattr(material.labels.identity, split),
+        target=material.stage.targets[split],
+        covers=getattr(material.covers, split),
+    )
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:

@@ -6,13 +6,16 @@ The work of a trial is in ``study.subversion_trial``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from models.channel import PNG, Channel, channel_problems
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.config import CheckConfig
 from models.hiding.config import SubversionConfig
+from models.hiding.keyed_config import KeyedConfig
 from models.hiding.learned import LearnedConfig
+from models.hiding.sampled import SampledConfig
 from models.ppgan.config import PPGANConfig
 from study.evaluation import Context, Evaluation, MetricInfo
 from study.nested import near_misses
@@ -32,33 +35,51 @@ METRICS = {
     "expression_accuracy": MetricInfo("1", "expression accuracy of a classifier trained on released images"),
     "expression_accuracy_originals": MetricInfo("1", "expression accuracy of a classifier trained on originals"),
     "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", ("high_pass",)),
+    "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", ("high_pass",)),
+    "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", ("high_pass",)),
     "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
 }
 
-_STAGES = ("stage_one", "subversion")
+_PARTS = ("stage_one", "subversion", "channel")
 
-SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "checks": 0.3e-3}
+SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "sampled": 0.6e-3, "checks": 0.3e-3}
 """Forecast: seconds a training image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
+
+LEARNED_COST = {"cells": 1.0, "residual_unet": 2.5, "invertible": 2.1}
+"""Forecast: seconds of the learned architectures relative to the first."""
 
 GPU_SPEED = 10.0
 """Forecast: assumed speed of a GPU against one CPU thread. Assumed, not measured."""
 
 
-def read_trial(trial: Mapping[str, Any]) -> tuple[PPGANConfig, SubversionConfig]:
-    """Build the settings of both stages from a nested trial configuration.
+@dataclass(frozen=True)
+class TrialConfig:
+    """One configuration, read."""
+
+    ppgan: PPGANConfig
+    subversion: SubversionConfig
+    channel: Channel
+
+
+def read_trial(trial: Mapping[str, Any]) -> TrialConfig:
+    """Build the settings of a trial from its nested configuration.
 
     Raises:
         ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
     """
-    problems = [f"{name}: unknown{near_misses(name, _STAGES)}" for name in trial if name not in _STAGES]
+    problems = [f"{name}: unknown{near_misses(name, _PARTS)}" for name in trial if name not in _PARTS]
     ppgan = _build(PPGANConfig, trial.get("stage_one", {}), "stage_one", problems)
     subversion = dict(trial.get("subversion", {}))
-    learned = _build(LearnedConfig, subversion.pop("learned", {}), "subversion.learned", problems)
-    config = _build(SubversionConfig, subversion | {"learned": learned}, "subversion", problems)
-    problems += ppgan.problems() + config.problems()
+    families = {
+        name: _build(kind, subversion.pop(name, {}), f"subversion.{name}", problems)
+        for name, kind in (("keyed", KeyedConfig), ("learned", LearnedConfig), ("sampled", SampledConfig))
+    }
+    config = _build(SubversionConfig, subversion | families, "subversion", problems)
+    channel = trial.get("channel", str(PNG))
+    problems += ppgan.problems() + config.problems() + channel_problems(channel)
     if problems:
         raise ValueError("\n".join(problems))
-    return ppgan, config
+    return TrialConfig(ppgan, config, Channel.parse(channel))
 
 
 def _build(kind: type[Any], values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
@@ -75,18 +96,21 @@ class SubvertedPPGAN:
 
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration."""
-        return {"stage_one": asdict(PPGANConfig()), "subversion": asdict(SubversionConfig())}
+        return {"channel": str(PNG), "stage_one": asdict(PPGANConfig()), "subversion": asdict(SubversionConfig())}
 
     def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a trial configuration, a line each."""
         try:
-            _, subversion = read_trial(trial)
+            config = read_trial(trial)
         except ValueError as error:
             return [f"trial.{line}" for line in str(error).splitlines()]
         size, identities = data.get("size"), data.get("identities", 2)  # how many a folder holds is not known yet
         if not isinstance(size, int) or not isinstance(identities, int):
             return []  # reported as problems of the data
-        return [f"trial.{line}" for line in subversion.capacity_problems(size=size, identities=max(2, identities))]
+        refusals = config.subversion.refusals(
+            size=size, identities=max(2, identities), latent=config.ppgan.latent, channel=config.channel
+        )
+        return [f"trial.{line}" for line in refusals]
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with the settings of the checks, a line each."""
@@ -108,14 +132,19 @@ class SubvertedPPGAN:
         images = dict.fromkeys(SECONDS_PER_IMAGE, 0.0)
         images["checks"] = len(trials) * judged + fits["plain"] + fits["expression"] + fits["high_pass"]
         read = [read_trial(trial) for trial in trials]
-        for ppgan in {ppgan for ppgan, _ in read}:
+        for ppgan in {config.ppgan for config in read}:
             images["stage_one"] += ppgan.steps * ppgan.batch_size
-            images["checks"] += honest
-        for codec in {config.codec() for _, config in read if config.secret == "image"}:
+        images["checks"] += honest * len({(config.ppgan, config.channel.published) for config in read})
+        for codec in {config.subversion.codec() for config in read if config.subversion.secret == "image"}:
             images["codec"] += codec.steps * codec.batch_size
-        for _, config in read:
-            if config.family == "learned":
-                images["learned"] += config.learned.epochs * config.learned.steps_per_epoch * config.learned.batch_size
+        for subversion in (config.subversion for config in read):
+            if subversion.family == "learned":
+                learned = subversion.learned
+                seen = learned.epochs * learned.steps_per_epoch * learned.batch_size
+                images["learned"] += seen * LEARNED_COST[learned.architecture]
+                images["stage_one"] += learned.fine_tune_epochs * learned.steps_per_epoch * learned.batch_size
+            if subversion.family == "sampled":
+                images["sampled"] += subversion.sampled.steps * subversion.sampled.batch_size
         seconds = sum(count * SECONDS_PER_IMAGE[name] for name, count in images.items())
         seconds *= (data.get("size", 32) / 32) ** 2
         return seconds / GPU_SPEED if device == "cuda" else seconds
@@ -124,8 +153,8 @@ class SubvertedPPGAN:
         """Begin to evaluate one configuration."""
         from study.subversion_trial import SubversionTrial
 
-        ppgan, subversion = read_trial(trial)
-        return SubversionTrial(ppgan, subversion, seed, context)
+        config = read_trial(trial)
+        return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
 
 
 EXPERIMENT = SubvertedPPGAN()

@@ -166,3 +166,53 @@ def test_a_field_set_on_the_command_line_is_fixed_and_not_searched(make_config: 
 def test_a_fixed_value_is_held_against_the_experiment(make_config: MakeConfig) -> None:
     with pytest.raises(ConfigError, match=r"trial.x=1.5 must be in \[0, 1\]"):
         make_config("trial.x=1.5")
+
+
+def test_a_stratum_that_is_not_searched_is_recorded_with_its_value() -> None:
+    space, problems = read(WEIGHT | {"when": {}}, strata=["group.family"])
+    assert problems == []
+    assert space.suggest(optuna.create_study().ask(), BASE)["group.family"] == "keyed"
+    assert [parameter.role for parameter in space.parameters if parameter.name == "group.family"] == ["fixed"]
+
+
+class Refusing:
+    """An experiment that refuses a combination and a value."""
+
+    def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+        group = trial["group"]
+        found = ["learned cannot carry 8 bits"] if group["family"] == "learned" and group["bits"] == 8 else []
+        return found + (["1 bit is too few"] if group["bits"] == 1 else [])
+
+
+@pytest.mark.parametrize(
+    ("low", "base", "expected"),
+    [
+        (2, {}, []),
+        (1, {}, ["space.parameters (group.bits) permits 1, but 1 bit is too few"]),
+        (2, {"bits": 1}, []),  # the space never leaves it at that
+        (2, {"family": "learned", "bits": 8}, []),
+    ],
+)
+def test_only_what_no_other_choice_makes_possible_is_a_problem(
+    low: int, base: dict[str, Any], expected: list[str]
+) -> None:
+    problems: list[str] = []
+    bits = entry("group.bits", kind="int", low=low, high=8)
+    trial = {**BASE, "group": BASE["group"] | base}
+    read_space({"parameters": [FAMILY, bits]}, Refusing(), trial, {}, problems, {})  # type: ignore[arg-type]
+    assert problems == expected
+
+
+def test_a_base_configuration_that_no_choice_makes_possible_is_a_problem() -> None:
+    problems: list[str] = []
+    trial = {**BASE, "group": BASE["group"] | {"bits": 1}}
+    read_space({"parameters": [FAMILY]}, Refusing(), trial, {}, problems, {})  # type: ignore[arg-type]
+    assert problems == ["1 bit is too few"]
+
+
+def test_a_starting_point_that_is_refused_is_a_problem() -> None:
+    problems: list[str] = []
+    point = {"group.family": "learned", "group.bits": 8}
+    group = {"parameters": [FAMILY, BITS | {"when": {}}], "starting_points": [point]}
+    read_space(group, Refusing(), BASE, {}, problems, {})  # type: ignore[arg-type]
+    assert "space.starting_points[0]: learned cannot carry 8 bits" in problems

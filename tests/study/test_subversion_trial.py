@@ -29,9 +29,10 @@ def settings() -> dict[str, Any]:
     return resolve(["experiment=smoke", "data.images=420"]).resolved
 
 
-def start(settings: dict[str, Any], cache: Path, folder: Path, **values: Any) -> Evaluation:
+def start(settings: dict[str, Any], cache: Path, folder: Path, *, channel: str = "png", **values: Any) -> Evaluation:
     folder.mkdir(parents=True, exist_ok=True)
-    trial = with_values(settings["trial"], {f"subversion.{name}": value for name, value in values.items()})
+    subversion = {f"subversion.{name}": value for name, value in values.items()}
+    trial = with_values(settings["trial"], {"channel": channel, **subversion})
     context = Context(settings["data"], settings["checks"]["adversaries"], cache, folder, "cpu")
     return EXPERIMENT.start(trial, 7, context)
 
@@ -43,8 +44,10 @@ def run(evaluation: Evaluation) -> list[StepReport]:
     return reports
 
 
-@pytest.mark.parametrize("family", ["keyed", "learned"])
-@pytest.mark.parametrize("secret", ["image", "identity"])
+@pytest.mark.parametrize(
+    ("family", "secret"),
+    [("keyed", "image"), ("keyed", "identity"), ("learned", "image"), ("learned", "identity"), ("sampled", "identity")],
+)
 def test_every_family_and_secret_is_measured_whole(
     settings: dict[str, Any], cache: Path, tmp_path: Path, family: str, secret: str
 ) -> None:
@@ -60,9 +63,82 @@ def test_every_family_and_secret_is_measured_whole(
     with Image.open(tmp_path / "gallery.png") as picture:
         assert picture.width > 400
     saved = load(tmp_path / "weights.safetensors")
-    assert set(saved.note) == {"stage_one", "subversion", "key", "data"}
+    assert set(saved.note) == {"stage_one", "subversion", "channel", "key", "data"}
     assert bool(saved.part("embedder")) == (family == "learned")
+    assert bool(saved.part("extractor")) == (family != "keyed")
     assert bool(saved.part("codec")) == (secret == "image")
+
+
+ROBUST = {"keyed.modulation": "index", "keyed.domain": "dct", "keyed.nonce_bits": 16, "strength": 8}
+
+
+@pytest.mark.parametrize("channel", ["jpeg90", "blur", "resize+jpeg95+noise0.5"])
+def test_a_robust_carrier_is_measured_in_every_channel(
+    settings: dict[str, Any], cache: Path, tmp_path: Path, channel: str
+) -> None:
+    trial = start(settings, cache, tmp_path, channel=channel, family="keyed", secret="identity", **ROBUST)
+    metrics = run(trial)[-1].metrics
+    assert all(measurement.measured for measurement in metrics.values())
+    assert metrics["secret_accuracy"].value > 0.6  # chance is 0.17
+    assert metrics["bit_error_rate"].value < 0.2
+
+
+def test_checks_and_honest_baseline_see_the_published_file_and_only_the_reader_the_rest_of_the_channel(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    values: dict[str, Any] = {"family": "keyed", "secret": "identity", **ROBUST}
+    found = {
+        channel: run(start(settings, cache, tmp_path / channel, channel=channel, **values))[-1].metrics
+        for channel in ("png", "noise40", "jpeg50")
+    }
+    same = [name for name in found["png"] if name.startswith(("steganalysis", "strong", "expression", "cover"))]
+    assert all(found["png"][name] == found["noise40"][name] for name in same)
+    assert found["noise40"]["bit_error_rate"].value > found["png"]["bit_error_rate"].value
+    strong = "strong_identity_accuracy.plain"
+    assert found["jpeg50"][strong].baseline != found["png"][strong].baseline
+    assert found["jpeg50"]["cover_psnr"].value != found["png"]["cover_psnr"].value
+
+
+def test_at_strength_0_what_is_published_as_jpeg_is_the_honest_file(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    metrics = run(start(settings, cache, tmp_path, channel="jpeg75", secret="identity", strength=0))[-1].metrics
+    assert metrics["cover_psnr"].value == 99.0
+    assert metrics["steganalysis_auc.high_pass"].value == 0.5
+
+
+def test_an_image_carried_as_an_image_has_no_bits_to_be_wrong(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    values: dict[str, Any] = {"family": "learned", "learned.payload": "image", "learned.key": "none", "strength": 8}
+    metrics = run(start(settings, cache, tmp_path, **values))[-1].metrics
+    assert not metrics["bit_error_rate"].measured
+    assert metrics["reconstruction_ssim"].measured
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"subversion.code_bits": 3072}, "3072 bits do not fit"),
+        ({"subversion.family": "sampled"}, "the noise carries a few bits"),
+        ({"subversion.family": "sampled", "subversion.secret": "identity", "subversion.sampled.draws": 4}, "takes 8"),
+        ({"channel": "jpeg75"}, "lowest bits come back changed"),
+        ({"channel": "jpg75"}, "unknown step"),
+        ({"subversion.family": "learned", "subversion.learned.payload": "image"}, "cannot be encrypted bit by bit"),
+        (
+            {
+                "subversion.family": "learned",
+                "subversion.secret": "identity",
+                "subversion.learned.payload": "image",
+                "subversion.learned.key": "none",
+            },
+            "there is no image to hide",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_reason(values: dict[str, Any], reason: str) -> None:
+    problems = EXPERIMENT.problems(with_values(EXPERIMENT.defaults(), values), {"size": 32, "identities": 6})
+    assert any(reason in problem for problem in problems), problems
 
 
 def test_strength_0_recovers_nothing_and_passes_the_steganalyser(
@@ -81,21 +157,38 @@ def test_keyed_bits_come_back_without_errors(settings: dict[str, Any], cache: Pa
     assert metrics["secret_accuracy"].value == 1.0
 
 
-def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
+def test_after_fine_tuning_released_images_are_compared_with_covers_of_the_changed_sanitiser(
     settings: dict[str, Any], cache: Path, tmp_path: Path
 ) -> None:
+    values: dict[str, Any] = {"family": "learned", "secret": "identity", "learned.fine_tune_epochs": 1, "strength": 1}
+    reports = run(start(settings, cache, tmp_path, **values))
+    assert len(reports) == 5
+    assert any(name.startswith("sanitiser.") for name in reports[3].losses)
+    honest = run(start(settings, cache, tmp_path, family="keyed", secret="identity"))[-1].metrics
+    metrics = reports[-1].metrics
+    assert metrics["cover_psnr"].value > 47  # within one grey level of its own covers
+    assert metrics["strong_identity_accuracy.plain"].baseline == honest["strong_identity_accuracy.plain"].baseline
+
+
+@pytest.mark.parametrize("fine_tuned", [0, 2])
+def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
+    settings: dict[str, Any], cache: Path, tmp_path: Path, fine_tuned: int
+) -> None:
     values = {"family": "learned", "secret": "identity", "learned.steganalysis_weight": 0.01}
+    values |= {"learned.fine_tune_epochs": fine_tuned, "learned.epochs": 2 if not fine_tuned else 1}
     whole = run(start(settings, cache, tmp_path / "whole", **values))
     stopped = start(settings, cache, tmp_path / "stopped", **values)
     stopped.step()
     stopped.step()
+    if fine_tuned:
+        stopped.step()
     (tmp_path / "checkpoint").mkdir()
     stopped.save(tmp_path / "checkpoint")
     continued = start(settings, cache, tmp_path / "continued", **values)
     continued.load(tmp_path / "checkpoint")
     rest = run(continued)
-    assert [report.epoch for report in rest] == [3, 4]
-    assert rest[0].losses == whole[2].losses
+    assert [report.epoch for report in rest] == ([4, 5] if fine_tuned else [3, 4])
+    assert rest[0].losses == whole[-2].losses
     assert rest[-1].metrics == whole[-1].metrics
 
 
