@@ -4,6 +4,7 @@ Two fronts are kept apart. The *feasible* front is what the subverter can have w
 the *unchecked* front is what it could have if nobody checked. The distance between them is what the checks are worth.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +74,42 @@ def joint_fronts(study: Study) -> tuple[Front, ...]:
 
 
 def family_fronts(study: Study) -> tuple[Front, ...]:
-    """Return the same for each value of the first stratifying parameter; nothing where the study names none."""
-    strata = split(study, study.schema.strata[:1]) if study.schema.strata else ()
+    """Return the same for each value of the first stratifying parameter; nothing where there is none."""
+    strata = split(study, study.strata[:1]) if study.strata else ()
     return tuple(_front(study, stratum.value, stratum.rows, other) for stratum in strata for other in _others(study))
+
+
+@dataclass(frozen=True, eq=False)
+class StrataGrid:
+    """Small multiples: one front a combination of strata that occurs, all in one pair of objectives."""
+
+    row_names: tuple[str, ...]
+    """Combinations of all stratifying parameters but the last."""
+    column_names: tuple[str, ...]
+    """Values of the last."""
+    panels: Mapping[tuple[int, int], Front]
+    """By position in ``row_names`` and ``column_names``; combinations without trials are absent."""
+
+
+def strata_grids(study: Study) -> tuple[StrataGrid, ...]:
+    """Return a grid for each objective other than the first searched one; nothing with fewer than two strata."""
+    if len(study.strata) < 2:
+        return ()
+    rows, columns = split(study, study.strata[:-1]), split(study, study.strata[-1:])
+    found = [
+        ((i, j), f"{row.value} · {column.value}", row.rows & column.rows)
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+        if (row.rows & column.rows).any()
+    ]
+    return tuple(
+        StrataGrid(
+            tuple(row.value for row in rows),
+            tuple(column.value for column in columns),
+            {place: _front(study, title, group, other) for place, title, group in found},
+        )
+        for other in _others(study)
+    )
 
 
 def _others(study: Study) -> list[Objective]:

@@ -55,7 +55,7 @@ def _trial(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]]) -> d
         "feasible": bool(study.feasible[row]),
         "outcome": plain(outcome),
         "meaning": OUTCOMES.get(outcome, ""),
-        "strata": [label(study, name, row) for name in study.schema.strata],
+        "strata": [label(study, name, row) for name in study.strata],
         "seed": None if study.seed[row] is None else str(study.seed[row]),
         "seconds": finite(study.seconds[row]),
         "error": study.error[row],

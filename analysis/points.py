@@ -19,7 +19,7 @@ class Points:
     hover: tuple[str, ...]
     """Text in plotly's markup."""
     group: tuple[str, ...]
-    """Value of the first stratifying parameter; "trials" where the study names none."""
+    """Value of the first stratifying parameter; "trials" where there is none."""
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ class Points:
 
 def describe_points(study: Study) -> Points:
     """Describe every trial of a study."""
-    strata = study.schema.strata
+    strata = study.strata
     rows = range(len(study))
     return Points(
         trial=study.trial,
@@ -40,7 +40,7 @@ def describe_points(study: Study) -> Points:
 
 def _hover(study: Study, row: int) -> str:
     lines = [f"<b>Trial {study.trial[row]}</b> · {'feasible' if study.feasible[row] else plain(study.outcome[row])}"]
-    lines.append(" · ".join(escape_plotly(label(study, name, row)) for name in study.schema.strata))
+    lines.append(" · ".join(escape_plotly(label(study, name, row)) for name in study.strata))
     for objective in study.schema.objectives:
         lines.append(f"{escape_plotly(short_label(objective))}: {number(float(study.objectives[objective.name][row]))}")
     failed = failed_checks(study, row)

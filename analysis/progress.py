@@ -43,7 +43,7 @@ def search_progress(study: Study) -> Progress:
     primary = study.schema.primary
     rows = completion_order(study)
     values, feasible = study.objectives[primary.name][rows], study.feasible[rows]
-    families = split(study, study.schema.strata[:1]) if study.schema.strata else ()
+    families = split(study, study.strata[:1]) if study.strata else ()
     by_family = [
         (family.value, running_best(values, feasible & family.rows[rows], primary.maximise)) for family in families
     ]

@@ -92,6 +92,11 @@ class Study:
         """Return the number of trials."""
         return len(self.trial)
 
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Stratifying parameters that tell trials apart: recorded, and not the same in all of them."""
+        return tuple(name for name in self.schema.strata if len(set(self.parameters.get(name, ()))) > 1)
+
     def members(self, metric: str) -> dict[str, Metric]:
         """Return the columns that measure ``metric``: itself, or one a member, by full name."""
         names = [name for name in self.metrics if name == metric or name.startswith(f"{metric}.")]

@@ -7,14 +7,15 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis import check_tables, tables
+from analysis import check_tables, strata_tables, tables
 from analysis.checks import summarise_checks
 from analysis.controls import summarise_controls
 from analysis.figures.fronts import draw_fronts
 from analysis.figures.margins import draw_margins
 from analysis.figures.parallel import draw_parallel
 from analysis.figures.progress import draw_progress
-from analysis.fronts import Front, family_fronts, joint_fronts
+from analysis.figures.strata import draw_strata
+from analysis.fronts import Front, StrataGrid, family_fronts, joint_fronts, strata_grids
 from analysis.gallery import Galleries
 from analysis.parallel import Parallel, parallel_axes
 from analysis.points import Points
@@ -66,7 +67,7 @@ def fronts(study: Study, points: Points) -> Section:
     joint, families = joint_fronts(study), family_fronts(study)
     if not joint:
         html = '<p class="empty">The study has one objective, so there is no front to draw.</p>'
-        return Section("front", "Pareto front", "Pareto front", html + tables.strata_table(study))
+        return Section("front", "Pareto front", "Pareto front", html + strata_tables.strata_tables(study))
     html = (
         f"<p>{escape(joint[0].y.label)}, which the subverter wants, against what a checker can notice. The solid line "
         "is the front of trials within every bound; the dotted line is what could be had if nobody checked. The star "
@@ -77,11 +78,32 @@ def fronts(study: Study, points: Points) -> Section:
     figures = {"front-joint": draw_fronts(joint, points)}
     if families:
         names = dict.fromkeys(front.title for front in families)
-        html += f"<h3>One front a {escape(plain(study.schema.strata[0].rpartition('.')[2]))}</h3>"
+        html += f"<h3>One front a {escape(plain(study.strata[0].rpartition('.')[2]))}</h3>"
         html += _family_notes(families)
         html += _place("front-families", _front_text(families), f"Rows: {escape(', '.join(names))}. Axes are shared.")
         figures["front-families"] = draw_fronts(families, points)
-    return Section("front", "Pareto front", "Pareto front", html + tables.strata_table(study), figures)
+    for grid in strata_grids(study):
+        name = f"front-strata-{next(iter(grid.panels.values())).x.name}"
+        html += _strata_heading(study, first=len(figures) == 2) + _place(name, _grid_text(grid), _grid_caption(study))
+        figures[name] = draw_strata(grid, points)
+    return Section("front", "Pareto front", "Pareto front", html + strata_tables.strata_tables(study), figures)
+
+
+def _strata_heading(study: Study, *, first: bool) -> str:
+    names = [plain(name.rpartition(".")[2]) for name in study.strata]
+    return f"<h3>One front a combination of {escape(listing(names))}</h3>" if first else ""
+
+
+def _grid_text(grid: StrataGrid) -> str:
+    return _front_text(tuple(grid.panels.values()))
+
+
+def _grid_caption(study: Study) -> str:
+    last = plain(study.strata[-1].rpartition(".")[2])
+    return (
+        f"Columns: {escape(last)}. Filled: within every bound; crossed: beyond some bound. Axes are shared; a place "
+        "without a panel is a combination that no trial had."
+    )
 
 
 def _family_notes(families: tuple[Front, ...]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.checks import without_result
 from analysis.ranking import worst_margin
 from analysis.records import Study
 
@@ -32,6 +33,8 @@ class StratumSummary:
     best_value: float
     nearest_margin: float
     """Smallest worst margin, in units of the constraints' scales."""
+    stopped: tuple[tuple[str, int], ...]
+    """Checks and how many trials each stopped by estimate, strictest first; those that stopped none are left out."""
 
 
 def label(study: Study, parameter: str, row: int) -> str:
@@ -41,13 +44,26 @@ def label(study: Study, parameter: str, row: int) -> str:
 
 
 def split(study: Study, parameters: tuple[str, ...]) -> tuple[Stratum, ...]:
-    """Split trials by the values of ``parameters``; combinations that occur, in alphabetical order.
+    """Split trials by the values of ``parameters``; combinations that occur, in the order of the search space.
 
     Every trial is in exactly one stratum. Without parameters there is one stratum of all.
     """
-    labels = [" · ".join(label(study, name, row) for name in parameters) for row in range(len(study))]
-    array = np.asarray(labels, dtype=object)
-    return tuple(Stratum(" · ".join(parameters), value, array == value) for value in sorted(set(labels)))
+    labels = [tuple(label(study, name, row) for name in parameters) for row in range(len(study))]
+    strata = []
+    for values in sorted(set(labels), key=lambda values: _order(study, parameters, values)):
+        rows = np.asarray([own == values for own in labels])
+        strata.append(Stratum(" · ".join(parameters), " · ".join(values), rows))
+    return tuple(strata)
+
+
+def _order(study: Study, parameters: tuple[str, ...], values: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Return a key that sorts values as the space lists them; those that it does not list come last, by alphabet."""
+    places = []
+    for name, value in zip(parameters, values, strict=True):
+        known = study.schema.parameters.get(name)
+        listed = [str(item) for item in (known.values if known else None) or ()]
+        places.append((listed.index(value) if value in listed else len(listed), value))
+    return places
 
 
 def summarise(study: Study, stratum: Stratum) -> StratumSummary:
@@ -66,4 +82,24 @@ def summarise(study: Study, stratum: Stratum) -> StratumSummary:
         best_trial=None if best is None else int(study.trial[best]),
         best_value=float("nan") if best is None else float(values[best]),
         nearest_margin=float(worst_margin(study)[stratum.rows].min()),
+        stopped=tuple(sorted(_stopped(study, stratum.rows).items(), key=lambda item: (-item[1], item[0]))),
     )
+
+
+def _stopped(study: Study, rows: NDArray[np.bool_]) -> dict[str, int]:
+    counts = {
+        check: int((rows & (margin > 0) & ~without_result(study, check)).sum())
+        for check, margin in study.constraints.items()
+    }
+    return {check: count for check, count in counts.items() if count}
+
+
+def best_first(study: Study, strata: tuple[Stratum, ...]) -> tuple[StratumSummary, ...]:
+    """Return what the strata achieved: best feasible value first, then those nearest to being within the bounds."""
+    sign = -1.0 if study.schema.primary.maximise else 1.0
+
+    def rank(found: StratumSummary) -> tuple[bool, float, str]:
+        missing = found.best_trial is None
+        return missing, found.nearest_margin if missing else sign * found.best_value, found.name
+
+    return tuple(sorted((summarise(study, stratum) for stratum in strata), key=rank))

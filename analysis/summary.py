@@ -12,7 +12,7 @@ from analysis.checks import CheckSummary, Voteless, failed_checks, summarise_che
 from analysis.ranking import best_feasible, ranked, worst_margin
 from analysis.records import Study
 from analysis.schema import Objective
-from analysis.strata import label
+from analysis.strata import best_first, label, split
 from analysis.words import VERDICTS, count, interval, listing, metric_label, number, plain, share, spoken
 
 
@@ -68,7 +68,7 @@ def summarise(study: Study) -> Summary:
     """Say what the study found."""
     checks, silent = summarise_checks(study), voteless(study)
     best = best_feasible(study)
-    details = [_counts(study), _stoppers(checks), _unchecked(study, best), _verdicts(study, best)]
+    details = [_counts(study), _stoppers(checks), _by_channel(study), _unchecked(study, best), _verdicts(study, best)]
     return Summary(
         lead=_lead(study, best),
         details=tuple(text for text in details if text),
@@ -78,7 +78,7 @@ def summarise(study: Study) -> Summary:
 
 
 def _name(study: Study, row: int) -> str:
-    strata = ", ".join(label(study, name, row) for name in study.schema.strata)
+    strata = ", ".join(label(study, name, row) for name in study.strata)
     return f"trial {study.trial[row]}" + (f" ({strata})" if strata else "")
 
 
@@ -146,6 +146,18 @@ def _stoppers(checks: tuple[CheckSummary, ...]) -> str:
         f"{metric_label(item.constraint.check)} {int(item.missing.sum())}" for item in checks if item.missing.any()
     ]
     return text + (f" Without a result, and counted as violated: {listing(unsaid)}." if unsaid else "")
+
+
+def _by_channel(study: Study) -> str:
+    """Say what each channel let through, where the trials had several."""
+    channels = [name for name in study.strata if name.rpartition(".")[2] == "channel"]
+    if not channels:
+        return ""
+    found = best_first(study, split(study, tuple(channels)))
+    through = [f"{item.name} {number(item.best_value)}" for item in found if item.best_trial is not None]
+    none = [item.name for item in found if item.best_trial is None]
+    text = f"Best {spoken(study.schema.primary)} within every bound, by channel: {listing(through)}." if through else ""
+    return text + (f" No trial within every bound: {listing(none)}." if none else "")
 
 
 def _unchecked(study: Study, best: int | None) -> str:

@@ -11,7 +11,7 @@ from analysis.fronts import front_mask
 from analysis.ranking import worst_margin
 from analysis.records import Study
 from analysis.schema import Objective
-from analysis.strata import label, split, summarise
+from analysis.strata import label
 from analysis.summary import objective_interval
 from analysis.words import (
     DASH,
@@ -22,7 +22,6 @@ from analysis.words import (
     number,
     objective_unit,
     plain,
-    share,
     short_label,
     unit_text,
     value_text,
@@ -72,7 +71,7 @@ def trials_table(study: Study, order: np.ndarray) -> str:
         "Trial",
         "Feasible",
         "On the front",
-        *(escape(plain(name.rpartition(".")[2])) for name in study.schema.strata),
+        *(escape(plain(name.rpartition(".")[2])) for name in study.strata),
     ]
     headers += [
         f"{escape(short_label(item))} <small>[{escape(objective_unit(item))}]<br>{direction_text(item)}</small>"
@@ -85,7 +84,7 @@ def trials_table(study: Study, order: np.ndarray) -> str:
         star = '<span title="not dominated by any feasible trial">\u2605 yes</span>' if on_front[row] else ""
         failed = _stopped_by(study, int(row), silent)
         cells = [trial_button(int(study.trial[row])), feasiblechip(bool(study.feasible[row])), star]
-        cells += [escape(label(study, name, row)) for name in study.schema.strata]
+        cells += [escape(label(study, name, row)) for name in study.strata]
         cells += [_estimate(study, item, int(row)) for item in study.schema.objectives]
         cells += [
             number(float(margins[row]) if study.constraints else None, 2),
@@ -119,43 +118,3 @@ def configuration_table(study: Study, row: int) -> str:
             unit = f" {known.unit}" if known is not None and unit_text(known.unit) != "no unit" else ""
             rows.append([f"<code>{escape(name)}</code>", escape(value_text(column[row]) + unit)])
     return table("Configuration", ["Parameter", "Value"], rows)
-
-
-def strata_table(study: Study) -> str:
-    """Return what each combination of strata achieved, or nothing where the study names none."""
-    strata = study.schema.strata
-    if not strata:
-        return ""
-    names = tuple(strata)
-    groups = [(name,) for name in names] + ([names] if len(names) > 1 else [])
-    rows = []
-    for group in groups:
-        for stratum in split(study, group):
-            found = summarise(study, stratum)
-            best = "" if found.best_trial is None else trial_button(found.best_trial)
-            kind = " \u00b7 ".join(plain(name.rpartition(".")[2]) for name in group)
-            counts = f"{found.feasible} <small>({share(found.feasible, found.trials)})</small>"
-            value = number(found.best_value) if best else "none within every bound"
-            rows.append(
-                [
-                    escape(kind),
-                    escape(found.name),
-                    str(found.trials),
-                    counts,
-                    value,
-                    best,
-                    number(found.nearest_margin if study.constraints else None, 2),
-                ]
-            )
-    primary = study.schema.primary
-    best_header = f"Best feasible {escape(short_label(primary))} <small>[{escape(objective_unit(primary))}]</small>"
-    headers = [
-        "Group",
-        "Value",
-        "Trials",
-        "Feasible",
-        best_header,
-        "Trial",
-        "Smallest worst margin <small>[no unit]</small>",
-    ]
-    return table("Families, secrets and their combinations", headers, rows)

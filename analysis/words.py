@@ -48,6 +48,16 @@ METRICS = {
         "area under the curve",
         "how well a detector tells released images from honest ones; 0.5 is a coin",
     ),
+    "steganalysis_auc_100": Word(
+        "Steganalysis AUC, 100 images",
+        "area under the curve",
+        "how well 100 images at once, all released or all honest, are told apart",
+    ),
+    "steganalysis_auc_1000": Word(
+        "Steganalysis AUC, 1,000 images",
+        "area under the curve",
+        "how well 1,000 images at once, all released or all honest, are told apart",
+    ),
     "steganalysis_p_e": Word(
         "Steganalysis P_E", "error rate", "mean of the detector's false-alarm and miss rates; 0.5 is undetectable"
     ),

@@ -84,7 +84,8 @@ def test_the_report_loads_nothing_from_outside(whole: tuple[str, Page]) -> None:
 def test_every_figure_has_its_place_and_titled_axes(whole: tuple[str, Page]) -> None:
     _, page = whole
     figures = page.json["figures"]
-    assert set(figures) == {"front-joint", "front-families", "margins", "progress", "parallel"}
+    strata = {"front-strata-strong_identity_accuracy", "front-strata-steganalysis_auc"}
+    assert set(figures) == {"front-joint", "front-families", "margins", "progress", "parallel", *strata}
     assert all(f"plot-{name}" in page.ids for name in figures)
     for name in ("front-joint", "margins", "progress"):
         layout = figures[name]["layout"]
@@ -162,7 +163,7 @@ def test_pictures_have_words_for_those_who_cannot_see_them(whole: tuple[str, Pag
     html, page = whole
     assert page.images
     assert all(image["alt"] for image in page.images)
-    assert len(re.findall(r'class="plot"[^>]*role="img" aria-label="[^"]{30,}"', html)) == 5
+    assert len(re.findall(r'class="plot"[^>]*role="img" aria-label="[^"]{30,}"', html)) == 7
 
 
 def test_the_same_records_give_the_same_bytes(make_study: MakeStudy) -> None:
