@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from study.compose import SEARCH_SPACES, compose_config
 from study.config import ConfigError, StudyConfig, read_config
 from study.help import help_text
+from study.resume import resumed_config
 
 OK, BAD_CONFIGURATION, INTERRUPTED = 0, 2, 130
 """Exit codes."""
@@ -43,6 +45,10 @@ def resolve(arguments: Sequence[str], folder: Path = SEARCH_SPACES) -> StudyConf
     Raises:
         ConfigError: If anything is wrong with overrides or values; names every problem of both.
     """
+    resumed = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
+    if resumed:
+        others = [argument for argument in arguments if not argument.startswith("resume=")]
+        return resumed_config(Path(resumed[-1].removeprefix("resume=")), others, folder)
     composed = compose_config(arguments, folder)
     return read_config(composed.values, composed.fixed, composed.problems)
 
@@ -61,12 +67,23 @@ def launch(config: StudyConfig) -> int:
     """Run the study and say what to do with its folder."""
     from study.driver import run_study  # Ray takes a second to import; explaining and checking do not need it
 
+    again = f"python -m study resume={shlex.quote(shown_path(config.output))}"
     try:
         finished = run_study(config)
+    except ConfigError:
+        raise
     except KeyboardInterrupt:  # before the first trial or after the last; in between Ray takes the signal
         finished = False
+    except Exception:
+        print(f"failed; what was finished is recorded; to continue: {again}", file=sys.stderr)
+        raise
     if not finished:
-        print("interrupted; what was finished is recorded")
+        print(f"interrupted; what was finished is recorded; to continue: {again}")
     print(f"study folder: {config.output}")
     print(f"report:       python -m analysis report {config.output}")
     return OK if finished else INTERRUPTED
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a person here would type it: relative where it is below the current folder."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

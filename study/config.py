@@ -18,17 +18,26 @@ from study.experiments import EXPERIMENTS, load_experiment
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective
 from study.parameter import Value
+from study.records import PARTS
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
 from study.samplers import SearcherConfig, read_searcher
 from study.sections import Section
 from study.space import Space, read_space
 from study.starting_points import read_starting_points
+from study.storage import JOURNAL, without_password
 
 MISSING_VALUE = "???"
 """What a configuration file holds where the user has to give a value."""
 
-MARKS_OF_A_STUDY = ("config.yaml", "journal.log", "parts", "trials.parquet")
+CONFIG, POINTS = "config.yaml", "starting_points.yaml"
+"""Files of a study folder: its resolved configuration, and a copy of the starting points it was given."""
+
+MARKS_OF_A_STUDY = (CONFIG, JOURNAL, PARTS, "trials.parquet")
 """Files by which a folder is recognised as holding a study."""
+
+
+_NOT_COPIED = ("name", "experiment", "trial", "fixed", "resume")
+"""Fields of a composed configuration that the resolved one does not simply copy."""
 
 
 class ConfigError(ValueError):
@@ -47,6 +56,12 @@ class Budget:
 
     trials: int
     """Trials of the study, >= 1; one that is run again after a fault counts once."""
+    hours: float | None = None
+    """Hours that drivers of the study run, over all its resumptions, before nothing new is started; None: no limit."""
+    device_hours: float | None = None
+    """The same for the hours that trials hold GPUs, or CPU cores where there is no GPU, added up."""
+    grace_minutes: float = 10.0
+    """Time that running trials get to finish once hours are used up; then they wait to be resumed."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,8 @@ class StudyConfig:
     storage: str
     """URL of an Optuna storage; empty for a journal file in the study folder."""
     seed: int
+    resume: bool
+    """Whether the study folder holds this study already, which is to be continued."""
     dry_run: bool
     """Whether to print the configuration and the forecast only."""
     checkpoint_every: int
@@ -85,7 +102,11 @@ class StudyConfig:
 
 
 def read_config(
-    composed: Mapping[str, Any], fixed: Mapping[str, Any] | None = None, problems: Sequence[str] = ()
+    composed: Mapping[str, Any],
+    fixed: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
+    *,
+    resume: bool = False,
 ) -> StudyConfig:
     """Resolve and check a composed configuration.
 
@@ -93,6 +114,7 @@ def read_config(
         composed: Plain nested mapping with the groups of ``search_spaces/study.yaml``.
         fixed: Parameters of the space, by dotted name, that are not to be searched but have this value.
         problems: What was found wrong before, to be reported together with what is found here.
+        resume: Whether the study folder holds the study already (``study.resume`` reads its configuration).
 
     Raises:
         ConfigError: If anything is wrong; names every problem found.
@@ -102,14 +124,18 @@ def read_config(
     experiment = _read_experiment(root.raw("experiment"), problems)
     trial = _read_trial(experiment, root.raw("trial"), problems)
     data = _read_data(root.raw("data"))
-    problems.extend(experiment.problems(trial, data))
     fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
+    if channel := root.text("channel", optional=True):
+        _set_channel(channel, trial, fixed, problems)
     space = read_space(root.raw("space"), experiment, trial, fixed, problems, data)
     fixed = {name: value for name, value in fixed.items() if name in space.names}
     name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     adversaries, bounds = _read_checks(root.raw("checks"), problems)
     output = Path(root.text("output", optional=True) or Path("studies") / name)
-    problems.extend(_output_problems(output))
+    problems.extend([] if resume else _output_problems(output))
+    root.raw("resume")  # of a new study: null
+    points, kept = root.text("starting_points", optional=True), output / POINTS
+    storage = root.text("storage", optional=True)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,
@@ -122,16 +148,17 @@ def read_config(
         cluster=read_cluster(root.raw("cluster"), problems),
         data=data,
         adversaries=adversaries,
-        starting_points=_read_points(root.text("starting_points", optional=True), space, trial, problems),
+        starting_points=_read_points(str(kept) if resume and kept.exists() else points, space, trial, problems),
         output=output.absolute(),
         cache=Path(root.text("cache")).absolute(),
-        storage=root.text("storage", optional=True),
+        storage=storage,
         seed=root.integer("seed", 0, 2**31 - 1),
+        resume=resume,
         dry_run=root.boolean("dry_run"),
         checkpoint_every=root.integer("checkpoint_every", 0),
         resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
-        | {key: value for key, value in composed.items() if key not in ("name", "experiment", "trial", "fixed")}
-        | {"output": str(output)},
+        | {key: value for key, value in composed.items() if key not in _NOT_COPIED}
+        | {"output": str(output), "storage": without_password(storage) or None},
     )
     root.close()
     problems.extend(_resource_problems(config))
@@ -169,12 +196,30 @@ def _read_trial(experiment: Experiment, given: Any, problems: list[str]) -> dict
     return with_values(defaults, {name: value for name, value in values.items() if name in known})
 
 
+def _set_channel(channel: str, trial: dict[str, Any], fixed: dict[str, Any], problems: list[str]) -> None:
+    """Set the channel that the user chose, which the space then does not search."""
+    if "channel" not in trial:
+        problems.append(f"channel={channel!r}: this experiment has no channel; leave it out")
+        return
+    trial["channel"] = fixed["channel"] = channel
+
+
 def _read_budget(group: Any, problems: list[str]) -> Budget:
     section = Section("budget", group, problems)
     section.text("description", optional=True)
-    budget = Budget(section.integer("trials", 1))
+    budget = Budget(
+        section.integer("trials", 1),
+        _limit(section, "hours"),
+        _limit(section, "device_hours"),
+        Budget.grace_minutes if section.raw("grace_minutes") is None else section.number("grace_minutes", 0.0),
+    )
     section.close()
     return budget
+
+
+def _limit(section: Section, field: str) -> float | None:
+    """Return a number >= 0, or None where the field is null or absent."""
+    return None if section.raw(field) is None else section.number(field, 0.0)
 
 
 def _read_checks(group: Any, problems: list[str]) -> tuple[dict[str, Any], Any]:
@@ -202,7 +247,10 @@ def _output_problems(output: Path) -> list[str]:
     if output.exists() and not output.is_dir():
         return [f"output={output} is a file; name a folder"]
     if any((output / mark).exists() for mark in MARKS_OF_A_STUDY):
-        return [f"output={output} holds a study already; choose another folder with output=, or remove it"]
+        return [
+            f"output={output} holds a study already; continue it with resume={output}, or choose another folder with "
+            "output="
+        ]
     return []
 
 

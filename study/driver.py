@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-import optuna
 import ray
-import yaml
 from ray import tune
 
 from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
 from study.environment import environment
 from study.experiments import load_experiment
+from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
 from study.progress import Progress
 from study.records import Records
+from study.recovery import continue_search, start_search
 from study.resources import Plan, detect_cpus, detect_gpus, plan
-from study.search import Proposal, Search, open_storage
-from study.searcher import ProgressCallback, StopOnFailure, StudySearcher
+from study.search import Proposal, Search
+from study.searcher import ProgressCallback, StudySearcher, StudyStopper
+from study.spending import Spending
 from study.trainable import StudyTrainable
 from study.trial_run import TrialTask
 
@@ -44,53 +48,98 @@ _ENVIRONMENT = {
 
 
 def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
-    """Run a study to the end of its budget, or until it is interrupted; its folder is complete either way.
+    """Run or continue a study to the end of its budget, or until it is interrupted; its folder is complete either way.
 
     Args:
         config: The study.
         progress: Receives what a person is to read; printed to standard output by default.
 
     Returns:
-        Whether the budget was used up; False after an interrupt (Ctrl-C).
+        Whether the budget was used up; False after an interrupt (Ctrl-C, or the signal TERM).
 
     Raises:
-        ConfigError: If the cluster must not be used, no trial fits on it, or the storage holds a study of this name.
+        ConfigError: If the cluster must not be used, no trial fits on it, the storage cannot be opened or holds
+            another study of this name, or another driver runs this study.
         OSError: If records or storage could not be written; the study stops at once.
     """
-    with _ray(config) as share:
-        return _run(config, share, progress or Progress(config.objective, config.budget.trials))
+    progress = progress or Progress(config.objective, config.budget.trials)
+    records = Records(config, load_experiment(config.experiment).metrics)
+    if not config.resume:
+        with _ray(config) as share, locked(config.output) as folder:
+            return _run(config, share, folder, start_search(config, share, folder), records, progress)
+    with locked(config.output) as folder:
+        search = continue_search(config, folder, records, progress)
+        if search.done:
+            progress.say(f"study {config.name} is finished: its {config.budget.trials} trials are done")
+            _complete(folder, search, records)
+            return True
+        spending = Spending(config.budget, 1.0, search.spent)
+        if spending.used_up:
+            progress.say(_hours_used_up(config, search, spending))
+            return True
+        with _ray(config) as share:
+            for change in folder.note_resumed(environment(share), time.time()):
+                progress.say(f"since this study was started, {change}")
+            folder.write_config(config)
+            return _run(config, share, folder, search, records, progress)
 
 
-def _run(config: StudyConfig, share: Plan, progress: Progress) -> bool:
-    experiment = load_experiment(config.experiment)
-    config.output.mkdir(parents=True, exist_ok=True)
-    try:
-        search = Search(config, open_storage(config.storage, config.output))
-    except optuna.exceptions.DuplicatedStudyError:
-        raise ConfigError(
-            [f"storage={config.storage} holds a study named {config.name!r} already; give name=..."]
-        ) from None
-    write_description(config, share)
-    records = Records(config, experiment.metrics)
+def _run(
+    config: StudyConfig, share: Plan, folder: StudyFolder, search: Search, records: Records, progress: Progress
+) -> bool:
+    left = replace(config, budget=replace(config.budget, trials=config.budget.trials - search.finished))
     progress.say(f"study {config.name} in {config.output}")
-    progress.say(forecast(config, share).describe())
-
-    def make_task(proposal: Proposal) -> TrialTask:
-        return _task(config, share, proposal)
-
-    searcher = StudySearcher(config, experiment, search, records, progress, make_task)
+    progress.say(forecast(left, share).describe())
+    folder.begin_run()
+    spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
+    searcher = StudySearcher(
+        config,
+        load_experiment(config.experiment),
+        search,
+        records,
+        progress,
+        spending,
+        make_task=lambda proposal: _task(config, share, folder, proposal),
+        forget=folder.drop_checkpoints,
+    )
     try:
-        _tune(config, share, searcher, progress)
+        with _terminated_like_interrupted():
+            _tune(config, share, searcher, spending)
     finally:
         searcher.interrupt()
-        records.merge()
-        shutil.rmtree(config.output / "ray", ignore_errors=True)
-        if search.done:
-            shutil.rmtree(config.output / "checkpoints", ignore_errors=True)
-    return search.done
+        _complete(folder, search, records)
+    if spending.used_up and not search.done:
+        progress.say(_hours_used_up(config, search, spending))
+    return search.done or spending.used_up
 
 
-def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, progress: Progress) -> None:
+def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> str:
+    trials = f"{search.finished} of {config.budget.trials} trials done"
+    return f"the budget in hours is used up ({spending.describe()}), {trials}; resume with more hours to go on"
+
+
+def _complete(folder: StudyFolder, search: Search, records: Records) -> None:
+    """Merge the records and remove what only a running study needs."""
+    records.merge()
+    folder.tidy()
+    if search.done:
+        shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let the signal TERM, which batch systems send before they kill, end a study as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune.run(
         StudyTrainable,
@@ -103,16 +152,16 @@ def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, progress: P
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=[ProgressCallback(progress)],
+        callbacks=[ProgressCallback(searcher.progress)],
         trial_dirname_creator=lambda trial: trial.trial_id,
-        stop=StopOnFailure(searcher),
+        stop=StudyStopper(searcher, spending),
         verbose=0,
     )
     if searcher.failure is not None:
         raise searcher.failure
 
 
-def _task(config: StudyConfig, share: Plan, proposal: Proposal) -> TrialTask:
+def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Proposal) -> TrialTask:
     return TrialTask(
         experiment=config.experiment,
         number=proposal.number,
@@ -122,18 +171,12 @@ def _task(config: StudyConfig, share: Plan, proposal: Proposal) -> TrialTask:
         data=config.data,
         checks=config.adversaries,
         folder=str(config.output),
+        run=folder.run,
         cache=str(config.cache),
         device=share.device,
         threads=max(1, int(share.cpus)),
         checkpoint_every=config.checkpoint_every,
     )
-
-
-def write_description(config: StudyConfig, share: Plan) -> None:
-    """Write config.yaml and environment.json into the study folder."""
-    text = yaml.safe_dump(config.resolved, sort_keys=False, allow_unicode=True, width=120)
-    (config.output / "config.yaml").write_text(f"# The resolved configuration of this study.\n{text}")
-    (config.output / "environment.json").write_text(json.dumps(environment(share), indent=2) + "\n")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from study.bounds import MISSING
@@ -38,9 +38,21 @@ class Progress:
         self._objective, self._budget = objective, budget
         self._stream, self._clock = stream or sys.stdout, clock
         self._start = self._last_line = clock()
-        self._done = self._feasible = 0
+        self._done = self._feasible = self._done_before = 0
         self._best: tuple[float, int] | None = None
         self._epochs: dict[int, int] = {}
+
+    def resumed(self, scores: Mapping[int, Score], done: int) -> None:
+        """Take up the count of a study that goes on.
+
+        Args:
+            scores: Scores of its records, by trial number.
+            done: Trials that count for the budget.
+        """
+        self._done = self._done_before = done
+        self._feasible = sum(score.feasible for score in scores.values())
+        for number, score in sorted(scores.items()):
+            self._note_best(number, score)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -55,8 +67,21 @@ class Progress:
         """Note that a trial reported an epoch."""
         self._epochs[number] = epoch
 
-    def finished(self, number: int, score: Score, seconds: float, *, run_again: bool, error: str | None = None) -> None:
-        """Count a trial and print its line."""
+    def interrupted(self, number: int) -> None:
+        """Note that a trial waits for the study to be resumed."""
+        self._epochs.pop(number, None)
+
+    def finished(
+        self,
+        number: int,
+        score: Score,
+        seconds: float,
+        *,
+        run_again: bool,
+        error: str | None = None,
+        hours: str = "",
+    ) -> None:
+        """Count a trial and print its line; ``hours`` says what is used of a budget in hours."""
         self._epochs.pop(number, None)
         self._done += not run_again
         self._feasible += score.feasible
@@ -66,7 +91,7 @@ class Progress:
             what += ", will be run again"
         if error:
             what += f" ({error})"
-        self.say(f"[{self._done}/{self._budget}] {what} | {self._summary()}")
+        self.say(f"[{self._done}/{self._budget}] {what} | {self._summary()}" + (f" | {hours}" if hours else ""))
 
     def heartbeat(self) -> None:
         """After a while without a line, say what is running, so that a long first trial does not look like a stop."""
@@ -109,7 +134,8 @@ class Progress:
         return f"{share} | {best} | {self._left()}"
 
     def _left(self) -> str:
-        if self._done == 0:
+        done = self._done - self._done_before
+        if done == 0:
             return "time left unknown"
-        left = (self._budget - self._done) * (self._clock() - self._start) / self._done
+        left = (self._budget - self._done) * (self._clock() - self._start) / done
         return f"about {duration(left)} left" if self._done < self._budget else "budget used"

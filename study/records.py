@@ -8,8 +8,7 @@ unfolds these into ``history.parquet`` and ``controls.parquet``. What the column
 from __future__ import annotations
 
 import json
-import os
-import time
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.measurement import Control, Measurement
+from study.durable import write_durably
 from study.evaluation import MetricInfo
 from study.objective import Score
+from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ SCHEMA_VERSION = 1
 """Raised when a column changes its meaning; readers refuse versions they do not know."""
 
 TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
+PARTS = "parts"
+"""Folder of the parts in a study folder."""
 
 _LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
 """Fields of a measurement that become suffixes of its column."""
@@ -73,7 +76,7 @@ class Records:
 
     def __init__(self, config: StudyConfig, infos: Mapping[str, MetricInfo]) -> None:
         """Fix the columns, which are the same for every trial of the study."""
-        self._folder = config.output
+        self._folder, self._objective = config.output, config.objective
         self._parameters = config.space.parameters
         self._names = [name for metric, info in infos.items() for name in info.measured_names(metric)]
         self._metadata = _metadata(config)
@@ -86,18 +89,34 @@ class Records:
             CONTROLS: [control.to_dict() for control in trial.controls],
         }
         schema = pa.schema([*self._schema, *_NESTED], self._schema.metadata)
-        path = self._folder / "parts" / f"{trial.number:05d}.parquet"
-        write_durably(pa.Table.from_pylist([row], schema), path)
+        path = self._folder / PARTS / f"{trial.number:05d}.parquet"
+        write_table(pa.Table.from_pylist([row], schema), path)
         return path
+
+    def scores(self) -> dict[int, Score]:
+        """Return the scores of all parts by trial number, exactly as they were written."""
+        return {row["trial"]: self._score(row) for row in read_parts(self._folder)}
+
+    def _score(self, row: Mapping[str, Any]) -> Score:
+        def number(value: float | None) -> float:
+            return math.nan if value is None else value
+
+        objective = self._objective
+        return Score(
+            objectives={item.name: number(row[f"objective.{item.name}"]) for item in objective.objectives},
+            margins={bound.check: row[f"constraint.{bound.check}"] for bound in objective.bounds},
+            verdicts={bound.check: row[f"verdict.{bound.check}"] for bound in objective.bounds},
+            outcome=Outcome(row["outcome"]),
+        )
 
     def merge(self) -> None:
         """Write the three merged tables from all parts there are; atomic, and repeatable."""
         rows = read_parts(self._folder)
-        write_durably(pa.Table.from_pylist(rows, self._schema), self._folder / "trials.parquet")
-        write_durably(self._history(rows), self._folder / "history.parquet")
+        write_table(pa.Table.from_pylist(rows, self._schema), self._folder / "trials.parquet")
+        write_table(self._history(rows), self._folder / "history.parquet")
         controls = [{"trial": row["trial"], **control} for row in rows for control in row[CONTROLS]]
         schema = pa.schema([pa.field("trial", pa.int64()), *_CONTROL_FIELDS], self._with_kind(CONTROLS))
-        write_durably(pa.Table.from_pylist(controls, schema), self._folder / "controls.parquet")
+        write_table(pa.Table.from_pylist(controls, schema), self._folder / "controls.parquet")
 
     def _history(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         flat = [
@@ -156,30 +175,15 @@ class Records:
         return {"study": json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **self._metadata})}
 
 
-def read_parts(folder: Path) -> list[dict[str, Any]]:
+def read_parts(folder: Path, pattern: str = "*.parquet") -> list[dict[str, Any]]:
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
-    paths = sorted((folder / "parts").glob("*.parquet"))
+    paths = sorted((folder / PARTS).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
 
 
-def write_durably(table: pa.Table, path: Path) -> None:
-    """Write a table so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A dot in front and another ending, so that nobody who lists *.parquet meets half a file.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the new name itself, which rename does not make durable
-    finally:
-        os.close(directory)
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
+    write_durably(path, lambda file: pq.write_table(table, file))
 
 
 def _arrow_type(parameter: Parameter) -> pa.DataType:

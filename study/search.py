@@ -6,32 +6,37 @@ The storage is the truth about a study: which trials exist, which are finished, 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
+from study.experiments import load_experiment
 from study.nested import with_values
 from study.objective import MAXIMISE, Score
-from study.outcomes import RULES, Told
+from study.outcomes import RULES, Outcome, Told
 from study.parameter import Value
 from study.samplers import build_sampler
+from study.storage import StorageError
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
 
 ENQUEUED, ATTEMPT, RERUN_OF, OUTCOME, RUN_AGAIN = "starting_points", "attempt", "rerun_of", "outcome", "run_again"
-GIVEN, REPEATED = "given", "repeated"
-"""Names of the attributes that this module keeps in Optuna's storage."""
+GIVEN, REPEATED, REFUSED = "given", "repeated", "refused"
+FOLDER, SPENT = "folder", "spent"
+"""Names and values of the attributes that this module keeps in Optuna's storage."""
 
 MODEL_DRAWS, DRAWS = 5, 20
 """Draws from the sampler, then at random up to so many in all, before a configuration is asked a second time: a model
 that is sure of itself in a small space of categories draws the same again and again, and a space may be exhausted."""
+
+PERMITTED_DRAWS = 1000
+"""Draws before giving up on finding a configuration that the experiment does not refuse."""
 
 _STATES = {Told.COMPLETE: TrialState.COMPLETE, Told.PRUNED: TrialState.PRUNED, Told.FAIL: TrialState.FAIL}
 
@@ -50,42 +55,112 @@ class Proposal:
     """The trial's own seed, a function of the study's seed and the number."""
 
 
-def open_storage(url: str, folder: Path) -> optuna.storages.BaseStorage:
-    """Return the storage at ``url``, or the journal file of the study folder if that is empty."""
-    if url:
-        return optuna.storages.get_storage(url)
-    return optuna.storages.JournalStorage(JournalFileBackend(str(folder / "journal.log")))
-
-
 def trial_seed(study_seed: int, number: int) -> int:
     """Return the seed of trial ``number``, an integer in [0, 2**31)."""
     return int(np.random.SeedSequence((study_seed, number)).generate_state(1)[0] >> 1)
 
 
+@dataclass(frozen=True)
+class Recovered:
+    """What was found of a study whose driver ended without its doing."""
+
+    told: tuple[int, ...]
+    """Trials whose record was written but not told; they are finished now."""
+    waiting: tuple[int, ...]
+    """Trials that were begun and not ended; they wait to be continued under their number."""
+    unrecorded: tuple[int, ...]
+    """Trials that are finished in the storage, but have no record."""
+
+
 class Search:
     """The running search of one study."""
 
-    def __init__(self, config: StudyConfig, storage: optuna.storages.BaseStorage) -> None:
-        """Create the study in ``storage`` and enqueue the starting points.
+    def __init__(self, config: StudyConfig, storage: optuna.storages.BaseStorage, folder_id: str = "") -> None:
+        """Create the study in ``storage``, or load it if the configuration says ``resume``; enqueue starting points.
+
+        Args:
+            config: The study.
+            storage: The storage.
+            folder_id: Identity of the study folder, kept in the storage.
 
         Raises:
             optuna.exceptions.DuplicatedStudyError: If the storage holds a study of this name already.
+            StorageError: If the storage's study belongs to another folder.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config = config
-        self._sampler = build_sampler(config.searcher, config.seed)
-        self._random = optuna.samplers.RandomSampler(seed=config.seed)
+        self._experiment = load_experiment(config.experiment)
         self.study = optuna.create_study(
             storage=storage,
             study_name=config.name,
-            sampler=self._sampler,
             directions=[_direction(objective.direction) for objective in config.objective.searched],
+            load_if_exists=config.resume,
         )
+        trials = self.study.get_trials(deepcopy=False)
+        if self.study.user_attrs.get(FOLDER, None if trials else folder_id) != folder_id:
+            raise StorageError(f"the storage's study named {config.name!r} belongs to another folder")
+        self.study.set_user_attr(FOLDER, folder_id)
+        # A sampler that began again with the same random numbers would draw what it drew before. The quasi-random one
+        # keeps its place in the storage, under its seed.
+        new_seed = trials and config.searcher.name != "qmc"
+        seed = trial_seed(config.seed, len(trials)) if new_seed else config.seed
+        self._sampler = build_sampler(config.searcher, seed)
+        self._random = optuna.samplers.RandomSampler(seed=seed)
         self._running: dict[int, Trial] = {}
-        self._asked: list[dict[str, Value]] = [dict(trial.params) for trial in self.study.get_trials(deepcopy=False)]
-        self.finished = 0
+        self._asked = [dict(trial.params) for trial in trials if trial.state.is_finished()]
+        self.finished = sum(_counts(trial) for trial in trials)
         """Trials that count for the budget: those that ended and are not run again."""
         self._enqueue_starting_points()
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Seconds that the study has used up, by kind, as last set."""
+        return dict(self.study.user_attrs.get(SPENT) or {})
+
+    @spent.setter
+    def spent(self, value: Mapping[str, float]) -> None:
+        self.study.set_user_attr(SPENT, dict(value))
+
+    def recover(self, recorded: Mapping[int, Score]) -> Recovered:
+        """Bring the storage into agreement with the records after the driver was lost, whenever that happened.
+
+        A trial whose record was written before the loss is told now; one that was running waits again, under its own
+        number, so that it continues from its last checkpoint; a rerun that was due is enqueued. Repeatable.
+
+        Args:
+            recorded: Scores of all records, by trial number.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        told = []
+        for trial in trials:
+            if trial.state is not TrialState.RUNNING:
+                continue
+            self._running[trial.number] = Trial(self.study, trial._trial_id)
+            score = recorded.get(trial.number)
+            if score is None or score.outcome is Outcome.PREEMPTED:
+                self.put_back(trial.number)
+            else:
+                self.tell(trial.number, score)
+                self._asked.append(dict(trial.params))
+                told.append(trial.number)
+        now = self.study.get_trials(deepcopy=False)
+        begun = tuple(trial.number for trial in now if trial.state is TrialState.WAITING and trial.params)
+        again = {trial.user_attrs.get(RERUN_OF) for trial in now}
+        for trial in trials:
+            if trial.state.is_finished() and trial.user_attrs.get(RUN_AGAIN) and trial.number not in again:
+                self._enqueue_rerun(trial.number, trial.params, trial.user_attrs.get(ATTEMPT, 0))
+        ended = [trial for trial in trials if trial.state.is_finished() and RUN_AGAIN in trial.user_attrs]
+        unrecorded = [trial.number for trial in ended if trial.number not in recorded]
+        return Recovered(tuple(told), begun, tuple(unrecorded))
+
+    def knows(self, number: int) -> bool:
+        """Return whether the storage holds a trial of this number."""
+        return number < len(self.study.get_trials(deepcopy=False))
+
+    @property
+    def told(self) -> frozenset[int]:
+        """Numbers of the trials that the storage holds as finished."""
+        return frozenset(trial.number for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished())
 
     def _enqueue_starting_points(self) -> None:
         """Enqueue what is to be tried first, once in the life of the storage."""
@@ -108,19 +183,29 @@ class Search:
     def ask(self) -> Proposal | None:
         """Return what to try next, not yet asked if there is such; None while the rest of the budget is running.
 
-        Numbers of draws that were asked before are skipped, so the numbers of a study's trials can have gaps.
+        Numbers of draws that were asked before, or that the experiment refuses, are skipped, so the numbers of a
+        study's trials can have gaps.
+
+        Raises:
+            RuntimeError: If the experiment refuses whatever is drawn.
         """
         if self.finished + self.running >= self._config.budget.trials:
             return None
-        for draw in range(DRAWS):
+        for draw in range(PERMITTED_DRAWS):
             trial, parameters = self._draw(self._sampler if draw < MODEL_DRAWS else self._random)
-            if GIVEN in trial.user_attrs or parameters not in self._asked:
+            reason = self._reason_to_skip(trial, parameters, may_repeat=draw >= DRAWS)
+            if reason is None:
                 break
-            trial.set_user_attr(OUTCOME, REPEATED)
+            trial.set_user_attr(OUTCOME, reason)
             self.study.tell(trial, state=TrialState.FAIL)
         else:
-            trial, parameters = self._draw(self._sampler)
+            problems = "; ".join(self._problems(parameters))
+            raise RuntimeError(
+                f"{PERMITTED_DRAWS} configurations in a row are not possible, the last because {problems}"
+            )
         self.study.sampler = self._sampler  # the one that is to learn what is told
+        if parameters in self._asked:
+            trial.set_user_attr(GIVEN, True)  # if it has to wait again, it must not be taken for a repeat
         self._asked.append(parameters)
         self._running[trial.number] = trial
         return Proposal(
@@ -130,48 +215,67 @@ class Search:
             seed=trial_seed(self._config.seed, trial.number),
         )
 
+    def _reason_to_skip(self, trial: Trial, parameters: dict[str, Value], *, may_repeat: bool) -> str | None:
+        if self._problems(parameters):
+            return REFUSED
+        repeated = GIVEN not in trial.user_attrs and not may_repeat and parameters in self._asked
+        return REPEATED if repeated else None
+
+    def _problems(self, parameters: dict[str, Value]) -> list[str]:
+        """Return why the experiment cannot evaluate a combination of values, each of which the space permits."""
+        config = self._config
+        return self._experiment.problems(with_values(config.trial, parameters), config.data)
+
     def _draw(self, sampler: optuna.samplers.BaseSampler) -> tuple[Trial, dict[str, Value]]:
         self.study.sampler = sampler
         trial = self.study.ask()
         try:
             return trial, self._config.space.suggest(trial, self._config.trial)
         except BaseException:
-            self.study.tell(trial, state=TrialState.FAIL)  # nobody else knows of it, so nobody else would end it
+            self._wait(trial)  # nobody else knows of it, so nobody else would put it back
             raise
 
-    def tell(self, number: int, score: Score, *, interrupted: bool = False) -> bool:
+    def tell(self, number: int, score: Score) -> bool:
         """Tell Optuna how a trial ended; after this it is not RUNNING, whatever happened to it.
+
+        Repeatable: a trial of which a part was told before the driver was lost is told the rest.
 
         Args:
             number: The trial.
             score: How it ended.
-            interrupted: Whether the whole study stops: the trial is then waiting again, whatever its attempts.
 
         Returns:
             Whether the configuration waits to be run again under a new number, and so does not count for the budget.
         """
         trial = self._running.pop(number)
         attempt = trial.user_attrs.get(ATTEMPT, 0)
-        run_again = interrupted or attempt < RULES[score.outcome].reruns
+        run_again = attempt < RULES[score.outcome].reruns
         trial.set_user_attr(OUTCOME, str(score.outcome))
         trial.set_user_attr(RUN_AGAIN, run_again)
         told = Told.FAIL if run_again else RULES[score.outcome].told
         if told is not Told.FAIL:
-            for check in sorted(score.margins):
+            for check in sorted(set(score.margins) - set(trial.constraints)):
                 trial.set_constraint(check, score.margins[check])
         self.study.tell(trial, self._values(score) if told is Told.COMPLETE else None, _STATES[told])
         if run_again:
-            attempts = attempt if interrupted else attempt + 1
-            self.study.enqueue_trial(trial.params, user_attrs={GIVEN: True, ATTEMPT: attempts, RERUN_OF: number})
+            self._enqueue_rerun(number, trial.params, attempt)
         else:
             self.finished += 1
         return run_again
 
-    def give_up(self, number: int) -> None:
-        """Tell Optuna FAIL of a trial that ended but could not be recorded, if it was not told already."""
+    def _enqueue_rerun(self, number: int, parameters: Mapping[str, Value], attempt: int) -> None:
+        attributes = {GIVEN: True, ATTEMPT: attempt + 1, RERUN_OF: number}
+        self.study.enqueue_trial(dict(parameters), user_attrs=attributes)
+
+    def put_back(self, number: int) -> None:
+        """Let a trial that has not ended wait again, under its own number; nothing if it was told already."""
         trial = self._running.pop(number, None)
         if trial is not None:
-            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+            self._wait(trial)
+
+    def _wait(self, trial: Trial) -> None:
+        """Make a running trial the next to be asked; Optuna keeps its number and parameters."""
+        trial.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _values(self, score: Score) -> list[float]:
         """Return the searched objectives, the worst possible where one was not measured: Optuna refuses NaN."""
@@ -180,6 +284,11 @@ class Search:
             value = score.objectives[objective.name]
             values.append(value if math.isfinite(value) else objective.worst)
         return values
+
+
+def _counts(trial: optuna.trial.FrozenTrial) -> bool:
+    """Return whether a trial counts for the budget: it ended, was no repeated draw, and is not run again."""
+    return trial.state.is_finished() and trial.user_attrs.get(RUN_AGAIN) is False
 
 
 def _direction(direction: str) -> StudyDirection:

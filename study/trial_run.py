@@ -6,6 +6,7 @@ nothing of Ray; ``study.trainable`` is the thin layer that does.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
@@ -22,6 +23,7 @@ from typing import Any
 import yaml
 
 from models.measurement import Control, Measurement
+from study.durable import sync, sync_tree
 from study.evaluation import Context, Evaluation, StepReport
 from study.experiments import load_experiment
 from study.outcomes import Outcome
@@ -45,6 +47,8 @@ class TrialTask:
     checks: dict[str, Any]
     folder: str
     """The study folder, absolute."""
+    run: int
+    """Number of the run of the driver that this trial belongs to; its checkpoint folder exists."""
     cache: str
     device: str
     threads: int
@@ -73,6 +77,10 @@ class WorkerReport:
     controls: tuple[Control, ...] = ()
 
 
+class SupersededError(RuntimeError):
+    """The driver of this worker is gone, and another one has taken over the study."""
+
+
 class TrialRun:
     """One trial in progress. Nothing is started before the first step, so that a fault in starting is reported too."""
 
@@ -80,7 +88,8 @@ class TrialRun:
         """Prepare the trial's folders and limit the threads of this process."""
         self._task = task
         self._artifacts = Path(task.folder) / "artifacts" / str(task.number)
-        self._checkpoints = Path(task.folder) / "checkpoints" / str(task.number)
+        self._of_this_run = checkpoint_folder(Path(task.folder), task.run)
+        self._checkpoints = self._of_this_run / str(task.number)
         self._evaluation: Evaluation | None = None
         self._history: list[Epoch] = []
         self._unreported = 0
@@ -89,11 +98,17 @@ class TrialRun:
         limit_threads(task.threads)
 
     def step(self) -> WorkerReport:
-        """Work for one epoch and report; catches whatever the evaluation raises."""
+        """Work for one epoch and report; catches whatever the evaluation raises.
+
+        Raises:
+            SupersededError: If another driver has taken over the study; this worker must write nothing more.
+        """
         start = time.monotonic()
         try:
             report = self._step()
         except Exception as error:
+            if not self._of_this_run.is_dir():
+                raise SupersededError(f"trial {self._task.number} is no longer this worker's") from error
             if is_device_fault(error):
                 raise  # ends this worker: no later trial could use the device from here; Ray starts another
             return self._ended(start, fault=classify(error), error=error)
@@ -103,6 +118,8 @@ class TrialRun:
         return WorkerReport(self._new_epochs(), self._seconds)
 
     def _step(self) -> StepReport:
+        if not self._of_this_run.is_dir():
+            raise FileNotFoundError(self._of_this_run)
         if self._evaluation is None:
             self._evaluation = self._start()
         report = self._evaluation.step()
@@ -149,20 +166,30 @@ class TrialRun:
         self._unreported, self._seconds = 0, progress["seconds"]
 
     def _write_checkpoint(self, epoch: int) -> None:
-        """Write a checkpoint that appears whole under its epoch's number, then remove older ones."""
+        """Write a checkpoint that appears whole and durable under its epoch's number, then remove older ones."""
+        self._checkpoints.mkdir(exist_ok=True)  # not its parents: without them another driver has taken over
         temporary = self._checkpoints / f"writing-{epoch}"
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         self.save(temporary)
+        sync_tree(temporary)
         final = self._checkpoints / str(epoch)
-        shutil.rmtree(final, ignore_errors=True)
+        self._remove(final)
         temporary.rename(final)
+        sync(self._checkpoints)
         for other in self._checkpoints.iterdir():
             if other != final:
-                shutil.rmtree(other, ignore_errors=True)
+                self._remove(other)
+
+    def _remove(self, checkpoint: Path) -> None:
+        """Remove a checkpoint by a name first that is none: half of one must never be loaded."""
+        removed = self._checkpoints / f"removing-{checkpoint.name}"
+        with contextlib.suppress(FileNotFoundError):
+            checkpoint.rename(removed)
+        shutil.rmtree(removed, ignore_errors=True)
 
     def _latest_checkpoint(self) -> Path | None:
-        """Return the newest whole checkpoint of this trial, left by a worker that was lost."""
+        """Return the newest whole checkpoint of this trial, left by a worker or a driver that was lost."""
         found = [path for path in self._checkpoints.glob("*") if path.name.isdigit()]
         return max(found, key=lambda path: int(path.name), default=None)
 
@@ -174,14 +201,16 @@ class TrialRun:
         fault: Outcome | None = None,
         error: Exception | None = None,
     ) -> WorkerReport:
-        """Free what the trial held and return its last report."""
+        """Free what the trial held and return its last report.
+
+        Its checkpoints stay until the driver has recorded the report; if that is lost, the trial goes on from them.
+        """
         self._seconds += time.monotonic() - start
         if error is not None:
             self._artifacts.mkdir(parents=True, exist_ok=True)
             (self._artifacts / "error.txt").write_text("".join(traceback.format_exception(error)))
             traceback.clear_frames(error.__traceback__)  # they hold the tensors that are to be freed
         self._evaluation = None
-        shutil.rmtree(self._checkpoints, ignore_errors=True)
         _free_memory(self._task.device)
         return WorkerReport(
             self._new_epochs(),
@@ -197,6 +226,11 @@ class TrialRun:
         new = tuple(self._history[self._unreported :])
         self._unreported = len(self._history)
         return new
+
+
+def checkpoint_folder(folder: Path, run: int) -> Path:
+    """Return the folder of all checkpoints of one run of a driver, in the study folder."""
+    return folder / "checkpoints" / str(run)
 
 
 def classify(error: BaseException) -> Outcome:

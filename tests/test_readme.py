@@ -23,7 +23,11 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
     (faces / "labels.csv").write_text("\n".join(["file,identity,expression", *lines]))
     for person, number in rows:
         Image.new("RGB", (40, 40), (10 * number, 5, 5)).save(faces / f"{person}{number}.png")
-    given = {"data.root=DIR": f"data.root={faces}", "starting_points=studies/mine/best.yaml": None}
+    given = {
+        "data.root=DIR": f"data.root={faces}",
+        "starting_points=studies/mine/best.yaml": None,
+        "resume=studies/mine": None,
+    }
     arguments = [given.get(argument, argument) for argument in arguments]
     config = resolve([argument for argument in arguments if argument is not None])
     assert config.experiment == "subverted_ppgan"

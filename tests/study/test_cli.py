@@ -33,7 +33,7 @@ def test_a_dry_run_prints_configuration_and_forecast_and_writes_nothing(
     assert main(["experiment=empty", "trial.seconds=30", "budget.trials=10", "dry_run=true"]) == OK
     printed = capsys.readouterr().out
     configuration, _, forecast = printed.partition("\nforecast: ")
-    assert yaml.safe_load(configuration)["budget"] == {"trials": 10}
+    assert yaml.safe_load(configuration)["budget"]["trials"] == 10
     assert "10 trials" in forecast
     assert "0.17 CPU-hours" in forecast  # 10 trials, 2 epochs, 30 s
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from study.empty import EXPERIMENT
 from study.evaluation import Context
 from study.objective import score, unmeasured
 from study.outcomes import Outcome
-from study.records import SCHEMA_VERSION, Epoch, FinishedTrial, Records, read_parts, write_durably
+from study.records import SCHEMA_VERSION, Epoch, FinishedTrial, Records, read_parts, write_table
 
 MakeConfig = Callable[..., StudyConfig]
 CONTROL = Control("leak", "plain", "pass_through", 0.99, 0.97, 1.0, ">= 0.9", True)
@@ -75,14 +75,14 @@ def test_parts_are_readable_while_the_study_runs_and_half_written_files_are_not_
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.parquet"
-    write_durably(pa.table({"a": [1]}), path)
+    write_table(pa.table({"a": [1]}), path)
 
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("study.records.os.fsync", fail)
+    monkeypatch.setattr("study.durable.os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_durably(pa.table({"a": [2]}), path)
+        write_table(pa.table({"a": [2]}), path)
     monkeypatch.undo()
     assert pq.read_table(path).to_pylist() == [{"a": 1}]
     assert list(tmp_path.iterdir()) == [path]

@@ -16,7 +16,8 @@ from study.empty import EXPERIMENT
 from study.evaluation import Context
 from study.objective import Score, score, unmeasured
 from study.outcomes import RULES, Outcome, Told
-from study.search import Proposal, Search, open_storage, trial_seed
+from study.search import Proposal, Search, trial_seed
+from study.storage import open_storage
 
 MakeConfig = Callable[..., StudyConfig]
 
@@ -151,18 +152,16 @@ def test_a_sampler_that_fails_leaves_no_trial_running(make_config: MakeConfig, m
     monkeypatch.setattr(type(search.study.sampler), "sample_independent", fail)
     with pytest.raises(RuntimeError, match="no idea"):
         search.ask()
-    assert [trial.state for trial in search.study.get_trials()] == [TrialState.FAIL]
+    assert [trial.state for trial in search.study.get_trials()] == [TrialState.WAITING]
 
 
-def test_an_interrupted_trial_waits_again_and_does_not_count(make_config: MakeConfig) -> None:
-    config = make_config("budget.trials=1")
-    search = new_search(config)
+def test_a_trial_that_is_put_back_waits_under_its_number_and_does_not_count(make_config: MakeConfig) -> None:
+    search = new_search(make_config("budget.trials=1"))
     proposal = search.ask()
     assert proposal is not None
-    assert search.tell(proposal.number, unmeasured(config.objective, Outcome.PREEMPTED), interrupted=True)
+    search.put_back(proposal.number)
     assert not search.done
-    waiting = search.study.get_trials(states=(TrialState.WAITING,))
-    assert [trial.user_attrs["rerun_of"] for trial in waiting if "rerun_of" in trial.user_attrs] == [proposal.number]
+    assert search.ask() == proposal
 
 
 def test_no_more_is_asked_than_the_budget_holds(make_config: MakeConfig) -> None:
@@ -238,3 +237,29 @@ def test_a_configuration_is_not_asked_twice_while_there_are_others(make_config: 
     assert len(set(asked[:6])) == 6  # all there are
     assert len(asked) == 8  # then the budget is met with repeats
     assert TrialState.RUNNING not in [trial.state for trial in search.study.get_trials()]
+
+
+def test_a_combination_that_the_experiment_refuses_is_skipped_and_never_counts(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config("budget.trials=12", "space.starting_points=[]")
+    monkeypatch.setattr(EXPERIMENT, "problems", lambda trial, data: ["too far"] * (trial["x"] > 0.5), raising=False)
+    search = new_search(config)
+    run_all(config, search)
+    counted = [trial for trial in search.study.get_trials() if trial.state is TrialState.COMPLETE]
+    refused = [trial for trial in search.study.get_trials() if trial.user_attrs.get("outcome") == "refused"]
+    assert len(counted) == 12
+    assert all(trial.params["x"] <= 0.5 for trial in counted)
+    assert refused
+    assert all(trial.state is TrialState.FAIL for trial in refused)
+
+
+def test_a_space_in_which_everything_is_refused_ends_with_the_reason(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config("space.starting_points=[]")
+    monkeypatch.setattr(EXPERIMENT, "problems", lambda trial, data: ["no room at all"], raising=False)
+    search = new_search(config)
+    with pytest.raises(RuntimeError, match="no room at all"):
+        search.ask()
+    assert search.running == 0

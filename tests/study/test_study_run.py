@@ -23,7 +23,8 @@ from study.config import StudyConfig
 from study.driver import run_study, start_ray
 from study.progress import Progress
 from study.records import FinishedTrial, Records, read_parts
-from study.search import open_storage
+from study.resume import resumed_config
+from study.storage import open_storage
 
 pytestmark = pytest.mark.slow
 MakeConfig = Callable[..., StudyConfig]
@@ -107,6 +108,7 @@ def test_a_study_leaves_a_whole_folder_without_pickles(ray_here: None, make_conf
     config = make_config("budget.trials=4", "searcher=nsgaii", "searcher.population_size=2")
     assert run_study(config, progress=Progress(config.objective, 4, stream=io.StringIO()))
     assert {path.name for path in config.output.iterdir()} == {
+        ".lock",
         "artifacts",
         "config.yaml",
         "controls.parquet",
@@ -158,9 +160,21 @@ def test_a_study_whose_records_cannot_be_written_stops_and_says_so(
     assert 2 <= len(rows(config.output)) < 10
 
 
-def test_an_interrupt_keeps_what_is_finished_and_leaves_nothing_running(
-    make_config: MakeConfig, tmp_path: Path
-) -> None:
+def test_a_study_out_of_hours_lets_running_trials_wait_after_the_grace(ray_here: None, make_config: MakeConfig) -> None:
+    hours = ("budget.hours=0.0001", "budget.grace_minutes=0.01")  # 0.36 s and 0.6 s
+    config = make_config("budget.trials=50", "trial.seconds=1.5", "trial.epochs=4", "checkpoint_every=1", *hours)
+    stream = io.StringIO()
+    assert run_study(config, progress=Progress(config.objective, 50, stream=stream))
+    assert "the budget in hours is used up" in stream.getvalue()
+    assert TrialState.RUNNING not in [trial.state for trial in optuna_trials(config)]
+    assert "preempted" in [row["outcome"] for row in rows(config.output).values()]
+    longer = resumed_config(config.output, ["budget.hours=1", "budget.trials=2"])
+    assert run_study(longer, progress=Progress(config.objective, 2, stream=stream))
+    assert [row["outcome"] in ("ok", "infeasible") for row in rows(config.output).values()] == [True, True]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished_and_the_study_is_resumed(make_config: MakeConfig, how: int) -> None:
     config = make_config("name=stopped", "budget.trials=100", "trial.seconds=0.4")
     overrides = ["experiment=empty", "name=stopped", "budget.trials=100", "trial.seconds=0.4"]
     command = [sys.executable, "-m", "study", *overrides, f"output={config.output}", f"cache={config.cache}"]
@@ -171,13 +185,13 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_nothing_running(
             assert time.monotonic() < deadline, "no trial finished in 90 s"
             assert process.poll() is None, process.stdout and process.stdout.read()
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         printed, _ = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130, printed
     assert "Traceback" not in printed
-    assert "interrupted; what was finished is recorded" in printed
+    assert f"interrupted; what was finished is recorded; to continue: python -m study resume={config.output}" in printed
     assert f"python -m analysis report {config.output}" in printed
     records, trials = rows(config.output), optuna_trials(config)
     outcomes = [row["outcome"] for row in records.values()]
@@ -185,3 +199,14 @@ def test_an_interrupt_keeps_what_is_finished_and_leaves_nothing_running(
     assert "preempted" in outcomes
     assert all(trial.state is not TrialState.RUNNING for trial in trials)
     assert all((trial.state is TrialState.WAITING) or trial.number in records for trial in trials)
+
+    finished = {number: row for number, row in records.items() if row["outcome"] != "preempted"}
+    count = len(finished) + 3
+    command = [sys.executable, "-m", "study", f"resume={config.output}", f"budget.trials={count}", "dry_run=false"]
+    resumed = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"resumed with {len(finished)} of {count} trials finished; to be continued: trials" in resumed.stdout
+    after = rows(config.output)
+    assert "preempted" not in [row["outcome"] for row in after.values()]
+    assert {number: after[number] for number in finished} == finished
+    assert sum(trial.user_attrs.get("run_again") is False for trial in optuna_trials(config)) == count

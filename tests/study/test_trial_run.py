@@ -12,10 +12,12 @@ import yaml
 from study.empty import EXPERIMENT
 from study.evaluation import Context, StepReport
 from study.outcomes import Outcome
-from study.trial_run import TrialRun, TrialTask, WorkerReport, classify
+from study.trial_run import SupersededError, TrialRun, TrialTask, WorkerReport, checkpoint_folder, classify
 
 
 def new_task(tmp_path: Path, **trial: Any) -> TrialTask:
+    """Return a task of the driver's first run, whose checkpoint folder exists."""
+    checkpoint_folder(tmp_path, 1).mkdir(parents=True, exist_ok=True)
     return TrialTask(
         experiment="empty",
         number=3,
@@ -25,6 +27,7 @@ def new_task(tmp_path: Path, **trial: Any) -> TrialTask:
         data={},
         checks={},
         folder=str(tmp_path),
+        run=1,
         cache=str(tmp_path / "cache"),
         device="cpu",
         threads=1,
@@ -102,14 +105,14 @@ def test_a_new_worker_continues_from_the_last_checkpoint_and_tells_all_epochs(tm
     lost = TrialRun(new_task(tmp_path, epochs=5))
     for _ in range(3):
         lost.step()  # a checkpoint after epoch 2; epoch 3 is lost with the worker
-    assert [path.name for path in (tmp_path / "checkpoints" / "3").iterdir()] == ["2"]
+    assert [path.name for path in (checkpoint_folder(tmp_path, 1) / "3").iterdir()] == ["2"]
     reports = run_to_end(TrialRun(new_task(tmp_path, epochs=5)))
     assert [[item.epoch for item in report.history] for report in reports] == [[1, 2, 3], [4], [5]]
     assert reports[-1].seconds >= 0
 
 
 def test_a_checkpoint_that_was_never_finished_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "checkpoints" / "3" / "writing-4").mkdir(parents=True)
+    (checkpoint_folder(tmp_path, 1) / "3" / "writing-4").mkdir(parents=True)
     reports = run_to_end(TrialRun(new_task(tmp_path, epochs=2)))
     assert len(reports) == 2
 
@@ -124,11 +127,52 @@ def test_a_paused_trial_continues_where_it_was_saved(tmp_path: Path) -> None:
     assert [item.epoch for item in other.step().history] == [1, 2]
 
 
-def test_checkpoints_are_gone_when_the_trial_ends_and_its_configuration_stays(tmp_path: Path) -> None:
+def test_checkpoints_stay_until_the_driver_has_recorded_the_trial(tmp_path: Path) -> None:
+    run_to_end(TrialRun(new_task(tmp_path, epochs=5)))
+    assert [path.name for path in (checkpoint_folder(tmp_path, 1) / "3").iterdir()] == ["4"]
+    again = run_to_end(TrialRun(new_task(tmp_path, epochs=5)))  # the driver was lost before it recorded anything
+    assert [[item.epoch for item in report.history] for report in again] == [[1, 2, 3, 4, 5]]
+    assert again[0].metrics
+
+
+def test_the_configuration_of_a_trial_is_kept(tmp_path: Path) -> None:
     run_to_end(TrialRun(new_task(tmp_path, epochs=4)))
-    assert not (tmp_path / "checkpoints" / "3").exists()
     kept = yaml.safe_load((tmp_path / "artifacts" / "3" / "config.yaml").read_text())
     assert kept == {"experiment": "empty", "seed": 1, "trial": {**EXPERIMENT.defaults(), "epochs": 4}}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_worker_whose_driver_was_superseded_stops_and_writes_nothing(tmp_path: Path, steps: int) -> None:
+    run = TrialRun(new_task(tmp_path, epochs=9))
+    for _ in range(steps):
+        run.step()
+    checkpoint_folder(tmp_path, 1).rename(checkpoint_folder(tmp_path, 2))  # as another driver does
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SupersededError):
+        run.step()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_half_a_removed_checkpoint_is_never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker is killed in the middle of removing what it no longer needs."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(path: Path, **_: Any) -> None:
+        if path.exists():
+            (path / "state.json").unlink()
+            raise Killed
+
+    run = TrialRun(new_task(tmp_path, epochs=9))
+    for _ in range(3):
+        run.step()
+    monkeypatch.setattr("study.trial_run.shutil.rmtree", die)
+    with pytest.raises(Killed):
+        run.step()  # writes checkpoint 4, begins to remove checkpoint 2
+    monkeypatch.undo()
+    report = TrialRun(new_task(tmp_path, epochs=9)).step()
+    assert [item.epoch for item in report.history] == [1, 2, 3, 4, 5]
 
 
 def test_the_context_tells_the_trials_own_folder_and_the_shared_seed(
