@@ -1,4 +1,17 @@
-"""Optuna's samplers by name, with the settings that this project chose for them."""
+"""The samplers by name: this project's own Bayesian one, and Optuna's with the settings that were chosen for them.
+
+What they do about constraints and conditional parameters (those that only some configurations have):
+
+============ ===================================== =====================================================
+name         constraints                           conditional parameters
+============ ===================================== =====================================================
+bayesian     a process each, probability           part of the model, inactive at a fixed place
+tpe          infeasible trials last, by violation  by groups that are active together
+gp           a process each, probability           outside the model; each by itself, by TPE
+nsgaii       infeasible trials last, by violation  crossover where both parents have them, else random
+qmc, random  none                                  those of the first trial quasi-random; else random
+============ ===================================== =====================================================
+"""
 
 from __future__ import annotations
 
@@ -8,9 +21,10 @@ from typing import Any
 
 import optuna
 
+from study.bayesian import BayesianSampler
 from study.sections import Section
 
-SAMPLERS = ("tpe", "random", "nsgaii")
+SAMPLERS = ("bayesian", "tpe", "gp", "nsgaii", "qmc", "random")
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,7 @@ class SearcherConfig:
 
     name: str
     startup_trials: int = 10
-    """tpe: finished trials, starting points included, before the model is asked."""
+    """bayesian, tpe, gp: finished trials, starting points included, before the model is asked."""
     candidates: int = 24
     """tpe: draws among which the model picks, >= 1."""
     multivariate: bool = True
@@ -34,7 +48,9 @@ def read_searcher(group: Any, problems: list[str]) -> SearcherConfig:
     section.text("description", optional=True)
     name = section.text("name", SAMPLERS)
     config = SearcherConfig(name)
-    if name == "tpe":
+    if name in ("bayesian", "gp"):
+        config = SearcherConfig(name, startup_trials=section.integer("startup_trials", 1))
+    elif name == "tpe":
         config = SearcherConfig(
             name,
             startup_trials=section.integer("startup_trials", 1),
@@ -49,10 +65,28 @@ def read_searcher(group: Any, problems: list[str]) -> SearcherConfig:
 
 def build_sampler(config: SearcherConfig, seed: int) -> optuna.samplers.BaseSampler:
     """Return the sampler, seeded. Constraints reach it through ``Trial.set_constraint`` on finished trials."""
+    if config.name == "bayesian":
+        return BayesianSampler(config.startup_trials, seed)
     if config.name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
+    if config.name == "qmc":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
     if config.name == "nsgaii":
         return optuna.samplers.NSGAIISampler(population_size=config.population_size, seed=seed)
+    if config.name == "gp":
+        return optuna.samplers.GPSampler(
+            n_startup_trials=config.startup_trials,
+            # Conditional parameters would be drawn at random by default.
+            independent_sampler=_tpe(SearcherConfig("tpe", startup_trials=config.startup_trials), seed),
+            warn_independent_sampling=False,
+            seed=seed,
+        )
+    return _tpe(config, seed)
+
+
+def _tpe(config: SearcherConfig, seed: int) -> optuna.samplers.TPESampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(

