@@ -14,7 +14,7 @@ from study.nested import with_values
 from study.progress import duration
 from study.resources import Plan
 
-SAMPLES = 64
+SAMPLES = 512
 """Configurations drawn at most; larger budgets are extrapolated from these."""
 
 
@@ -48,7 +48,7 @@ def forecast(config: StudyConfig, plan: Plan) -> Forecast:
     drawn = min(config.budget.trials, SAMPLES)
     trials = sample_trials(config, drawn)
     seconds = load_experiment(config.experiment).forecast_seconds(trials, config.data, config.adversaries, plan.device)
-    return Forecast(config.budget.trials, seconds * config.budget.trials / drawn, plan)
+    return Forecast(config.budget.trials, seconds * config.budget.trials / max(len(trials), 1), plan)
 
 
 def sample_trials(config: StudyConfig, count: int) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -207,13 +208,28 @@ def _value_problems(
     for parameter in space.parameters:
         for value in parameter.extremes():
             settings = _settings_with(space, {parameter.name: value}, base, parameter.name, active=parameter)
-            refused = avoidable(next(settings))
-            if refused and all(map(avoidable, settings)):
-                found |= {f"space.parameters ({parameter.name}) permits {value!r}, but {one}": None for one in refused}
+            refused = list(takewhile(avoidable, settings))
+            if len(refused) > SETTINGS_TRIED:
+                reasons = _reasons(parameter, value, refused, avoidable)
+                found |= {f"space.parameters ({parameter.name}) permits {value!r}, but {one}": None for one in reasons}
     for index, point in enumerate(space.starting_points):
-        refused = avoidable(_setting(space, point, base))
-        found |= {f"space.starting_points[{index}]: {one}": None for one in refused}
+        found |= {f"space.starting_points[{index}]: {one}": None for one in avoidable(_setting(space, point, base))}
     return list(found)
+
+
+def _reasons(
+    parameter: Parameter,
+    value: Value,
+    settings: Sequence[Mapping[str, Any]],
+    problems: Callable[[Mapping[str, Any]], list[str]],
+) -> list[str]:
+    """Return the problems of ``settings`` that another value of the parameter would not have; all, where it has them."""
+    others = [other for other in parameter.extremes() if other != value]
+    found: dict[str, None] = {}
+    for setting in settings:
+        without = [set(problems({**setting, parameter.name: other})) for other in others]
+        found |= {one: None for one in problems(setting) if any(one not in rest for rest in without)}
+    return list(found or dict.fromkeys(one for setting in settings for one in problems(setting)))
 
 
 def _settings_with(

@@ -88,7 +88,7 @@ class SubversionTrial:
         """Continue from what :meth:`save` wrote."""
         if (directory / STATE).exists():
             self._material, self._subverter = self._prepare()
-            state = torch.load(directory / STATE, weights_only=True, map_location=self._context.device)
+            state = torch.load(directory / STATE, weights_only=True, map_location="cpu")
             self._subverter.load_state_dict(state)
 
     def _prepare(self) -> tuple[Material, Subverter]:
@@ -166,7 +166,10 @@ class SubversionTrial:
             metrics["bit_error_rate"] = Measurement.not_measured(chance=0.5)  # an image was carried, no bits
         else:
             metrics |= bit_errors(read.probabilities, bits)
-        metrics |= cover_quality(released.test, covers.test)
+        if self._subversion.family == "sampled":
+            metrics["cover_psnr"] = Measurement.not_measured()  # another draw, not a change of the cover
+        else:
+            metrics |= cover_quality(released.test, covers.test)
         metrics["secret_accuracy"] = _secret_accuracy(read.revealed, material)
         return metrics
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from models.channel import PNG, Channel, channel_problems
@@ -104,7 +105,7 @@ class SubvertedPPGAN:
             config = read_trial(trial)
         except ValueError as error:
             return [f"trial.{line}" for line in str(error).splitlines()]
-        size, identities = data.get("size"), data.get("identities", 2)  # how many a folder holds is not known yet
+        size, identities = data.get("size"), _identities(data)
         if not isinstance(size, int) or not isinstance(identities, int):
             return []  # reported as problems of the data
         refusals = config.subversion.refusals(
@@ -137,14 +138,15 @@ class SubvertedPPGAN:
         images["checks"] += honest * len({(config.ppgan, config.channel.published) for config in read})
         for codec in {config.subversion.codec() for config in read if config.subversion.secret == "image"}:
             images["codec"] += codec.steps * codec.batch_size
+        sampled = [config for config in read if config.subversion.family == "sampled"]
+        for _, _, extractor in {(config.ppgan, config.channel, config.subversion.sampled) for config in sampled}:
+            images["sampled"] += extractor.steps * extractor.batch_size
         for subversion in (config.subversion for config in read):
             if subversion.family == "learned":
                 learned = subversion.learned
                 seen = learned.epochs * learned.steps_per_epoch * learned.batch_size
                 images["learned"] += seen * LEARNED_COST[learned.architecture]
                 images["stage_one"] += learned.fine_tune_epochs * learned.steps_per_epoch * learned.batch_size
-            if subversion.family == "sampled":
-                images["sampled"] += subversion.sampled.steps * subversion.sampled.batch_size
         seconds = sum(count * SECONDS_PER_IMAGE[name] for name, count in images.items())
         seconds *= (data.get("size", 32) / 32) ** 2
         return seconds / GPU_SPEED if device == "cuda" else seconds
@@ -155,6 +157,15 @@ class SubvertedPPGAN:
 
         config = read_trial(trial)
         return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
+
+
+def _identities(data: Mapping[str, Any]) -> Any:
+    """Return how many people the data show; 2, the least there can be, where that is not known yet."""
+    if data.get("kind") != "folder":
+        return data.get("identities", 2)
+    from models.data.folder import identities_in
+
+    return identities_in(Path(str(data.get("root")))) or 2
 
 
 EXPERIMENT = SubvertedPPGAN()

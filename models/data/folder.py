@@ -10,6 +10,7 @@ import csv
 import posixpath
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,20 @@ def load_folder(config: FolderConfig) -> FaceData:
         expression_names.tolist(),
         {name: tuple(row.values[name] for row in rows) for name in further},
     )
+
+
+def identities_in(root: Path) -> int | None:
+    """Return how many people ``labels.csv`` names, None where it cannot be read; opens no image."""
+    try:
+        changed = (root / LABELS).stat().st_mtime_ns
+    except OSError:
+        return None
+    return _identities_in(root, changed)
+
+
+@lru_cache(maxsize=8)
+def _identities_in(root: Path, changed: int) -> int | None:
+    return len({row.values.get("identity") for row in _read_table(root, "expression").rows}) or None
 
 
 def _read_table(root: Path, expression_column: str) -> _Table:

@@ -19,8 +19,8 @@ from models.randomness import numpy_generator
 FAMILIES = ("keyed", "learned", "sampled")
 SECRETS = ("identity", "image")
 
-MOST_BITS_CHANGED = 0.25
-"""Share of lowest bits that a channel may change before nothing can be hidden in them."""
+LEAST_WHOLE_NONCES = 0.5
+"""Share of images whose nonce must come back whole from lowest bits: without it the rest cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,15 @@ class SubversionConfig:
             return self._keyed_refusals(self.payload_bits(identities), size, channel)
         if self.family == "learned":
             return self._learned_refusals()
-        return self._sampled_refusals(identity_bits(identities), latent)
+        return self._sampled_refusals(identities, latent)
 
     def _keyed_refusals(self, bits: int, size: int, channel: Channel) -> list[str]:
         changed = lowest_bits_changed(channel) if self.keyed.modulation == "lowest_bits" else 0.0
-        if changed > MOST_BITS_CHANGED:
+        if (1.0 - changed) ** self.keyed.nonce_bits < LEAST_WHOLE_NONCES:
             return [
-                f"subversion.keyed.modulation='lowest_bits' with channel={channel}: {changed:.0%} of lowest bits come "
-                "back changed, and 50% says nothing; use index or spread_spectrum"
+                f"subversion.keyed.modulation='lowest_bits' with channel={channel}: {changed:.1%} of lowest bits come "
+                f"back changed, so that few of the nonces of {self.keyed.nonce_bits} bits come back whole; use index "
+                "or spread_spectrum"
             ]
         problem = capacity_problem(bits, size, self.strength, self.keyed)
         return [] if problem is None else [problem]
@@ -101,22 +102,22 @@ class SubversionConfig:
             ]
         return []
 
-    def _sampled_refusals(self, bits: int, latent: int) -> list[str]:
+    def _sampled_refusals(self, identities: int, latent: int) -> list[str]:
         if self.secret == "image":
             return [
                 f"subversion.secret='image' with subversion.family='sampled': {self.code_bits} bits would take "
                 f"2^{self.code_bits} draws an image, and the noise carries a few bits; set the secret to 'identity'"
             ]
-        found = self.sampled.problems(latent=latent, bits=bits)
+        found = self.sampled.problems(latent=latent, bits=identity_bits(identities))
         if self.repetition > 1:
             found.append(
                 f"subversion.repetition={self.repetition} with subversion.family='sampled': each copy multiplies the "
                 "draws, and the hash needs none; set it to 1"
             )
-        if 2**bits > self.sampled.draws:
+        if self.sampled.draws < identities:
             found.append(
-                f"subversion.sampled.draws={self.sampled.draws}: an identity of {bits} bits takes {2**bits} draws on "
-                f"average; permit at least {2**bits}"
+                f"subversion.sampled.draws={self.sampled.draws}: one of {identities} identities takes {identities} "
+                f"draws on average; permit at least as many, better {4 * identities}"
             )
         return found
 

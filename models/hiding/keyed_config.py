@@ -20,8 +20,8 @@ class KeyedConfig:
     domain: str = "pixels"
     """What the carriers are: ``pixels``, or ``dct``: low-frequency 8 x 8 block DCT coefficients of the luma."""
     carrier_share: float = 1.0
-    """Share of the carriers used, above 0 to 1. ``index`` and ``spread_spectrum`` spread the payload over all of them,
-    ``lowest_bits`` places each bit once, among so many."""
+    """Share of the carriers used, above 0 to 1. ``index`` and ``spread_spectrum`` spread the payload over all of them.
+    ``lowest_bits`` places each bit once: for it the share limits the capacity only, and the groups of ``textured``."""
     code: str = "none"
     """Error-correcting code of the payload: ``none`` repeats each bit, ``reed_muller`` spreads groups of 8 bits at the
     rate that the carriers leave, ``ldpc_1_2`` and ``ldpc_3_4`` are long codes of that rate, repeated."""

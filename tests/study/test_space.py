@@ -216,3 +216,18 @@ def test_a_starting_point_that_is_refused_is_a_problem() -> None:
     group = {"parameters": [FAMILY, BITS | {"when": {}}], "starting_points": [point]}
     read_space(group, Refusing(), BASE, {}, problems, {})  # type: ignore[arg-type]
     assert "space.starting_points[0]: learned cannot carry 8 bits" in problems
+
+
+def test_a_value_is_refused_for_reasons_of_its_own_where_it_has_some() -> None:
+    class Both:
+        def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+            group = trial["group"]
+            found = ["learned is off"] if group["family"] == "learned" else []
+            return found + (["1 bit is too few"] if group["bits"] == 1 and group["family"] == "keyed" else [])
+
+    problems: list[str] = []
+    trial = {**BASE, "group": BASE["group"] | {"family": "learned"}}
+    space = {"parameters": [FAMILY, entry("group.bits", kind="int", low=1, high=8)]}
+    read_space(space, Both(), trial, {}, problems, {})  # type: ignore[arg-type]
+    assert "space.parameters (group.bits) permits 1, but 1 bit is too few" in problems
+    assert not any("group.bits" in problem and "learned is off" in problem for problem in problems)

@@ -121,8 +121,9 @@ def test_an_image_carried_as_an_image_has_no_bits_to_be_wrong(
     [
         ({"subversion.code_bits": 3072}, "3072 bits do not fit"),
         ({"subversion.family": "sampled"}, "the noise carries a few bits"),
-        ({"subversion.family": "sampled", "subversion.secret": "identity", "subversion.sampled.draws": 4}, "takes 8"),
+        ({"subversion.family": "sampled", "subversion.secret": "identity", "subversion.sampled.draws": 4}, "takes 6"),
         ({"channel": "jpeg75"}, "lowest bits come back changed"),
+        ({"channel": "noise0.25"}, "few of the nonces"),
         ({"channel": "jpg75"}, "unknown step"),
         ({"subversion.family": "learned", "subversion.learned.payload": "image"}, "cannot be encrypted bit by bit"),
         (
@@ -170,25 +171,25 @@ def test_after_fine_tuning_released_images_are_compared_with_covers_of_the_chang
     assert metrics["strong_identity_accuracy.plain"].baseline == honest["strong_identity_accuracy.plain"].baseline
 
 
-@pytest.mark.parametrize("fine_tuned", [0, 2])
+@pytest.mark.parametrize(
+    ("fine_tuned", "steps"), [(0, 2), (2, 3), (2, 4)], ids=["learning", "fine-tuning", "ready to be judged"]
+)
 def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
-    settings: dict[str, Any], cache: Path, tmp_path: Path, fine_tuned: int
+    settings: dict[str, Any], cache: Path, tmp_path: Path, fine_tuned: int, steps: int
 ) -> None:
     values = {"family": "learned", "secret": "identity", "learned.steganalysis_weight": 0.01}
-    values |= {"learned.fine_tune_epochs": fine_tuned, "learned.epochs": 2 if not fine_tuned else 1}
+    values |= {"learned.fine_tune_epochs": fine_tuned, "learned.epochs": 1 if fine_tuned else 2}
     whole = run(start(settings, cache, tmp_path / "whole", **values))
     stopped = start(settings, cache, tmp_path / "stopped", **values)
-    stopped.step()
-    stopped.step()
-    if fine_tuned:
+    for _ in range(steps):
         stopped.step()
     (tmp_path / "checkpoint").mkdir()
     stopped.save(tmp_path / "checkpoint")
     continued = start(settings, cache, tmp_path / "continued", **values)
     continued.load(tmp_path / "checkpoint")
     rest = run(continued)
-    assert [report.epoch for report in rest] == ([4, 5] if fine_tuned else [3, 4])
-    assert rest[0].losses == whole[-2].losses
+    assert [report.epoch for report in rest] == [report.epoch for report in whole[steps:]]
+    assert [report.losses for report in rest] == [report.losses for report in whole[steps:]]
     assert rest[-1].metrics == whole[-1].metrics
 
 

@@ -51,6 +51,7 @@ class FineTuning:
         with seeded(seed, "fine_tuning", "weights"):
             self.stage = PPGANTraining(ppgan, training_set)
         self.generator.load_state_dict(generator.state_dict())
+        self.generator.eval()
         self.decoder = [*self.generator.spread.parameters(), *self.generator.decoder.parameters()]
         self.optimiser = torch.optim.Adam(self.decoder, _SHARE_OF_RATE * ppgan.learning_rate, betas=(0.5, 0.99))
 

@@ -14,8 +14,8 @@ class SampledConfig:
     makes the hash a guess, so few are robust to a random channel; but the 2^hash_bits entries of the hash can be learnt
     by an adversary with true labels, so many are concealed better."""
     draws: int = 64
-    """Most draws an image, >= 1. For b bits, 2^b are needed on average, and none fits with probability
-    (1 - 2^-b)^draws: 2e-4 for 3 bits and 64 draws, 0.13 for 5 bits."""
+    """Most draws an image, >= 1. For k secrets k are needed on average, and none fits with probability
+    (1 - 1/k)^draws: 9e-6 for 6 people and 64 draws, 0.13 for 32."""
     margin: float = 0.0
     """Least distance of every read value from 0, in standard deviations, >= 0. Above 0 signs survive a random channel
     more often, but released images no longer follow the honest distribution."""

@@ -79,7 +79,8 @@ class NoiseExtractor(nn.Module):
         In single precision on every device: embedder and receiver must see the same signs.
         """
         device = self.basis.device
-        return torch.cat([self(to_float(part.to(device))).cpu() for part in received.split(_AT_ONCE)])
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return torch.cat([self(to_float(part.to(device))).cpu() for part in received.split(_AT_ONCE)])
 
     def read(self, received: Tensor) -> Tensor:
         """Return the values along the directions, in standard deviations.
