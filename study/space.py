@@ -223,7 +223,7 @@ def _reasons(
     settings: Sequence[Mapping[str, Any]],
     problems: Callable[[Mapping[str, Any]], list[str]],
 ) -> list[str]:
-    """Return the problems of ``settings`` that another value of the parameter would not have; all, where it has them."""
+    """Return the problems of ``settings`` that another value of the parameter avoids; all of them, where none does."""
     others = [other for other in parameter.extremes() if other != value]
     found: dict[str, None] = {}
     for setting in settings:
