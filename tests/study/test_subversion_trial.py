@@ -57,8 +57,10 @@ def test_every_family_and_secret_is_measured_whole(
     assert all(math.isfinite(loss) for report in reports for loss in report.losses.values())
     names = [name for metric, info in METRICS.items() for name in info.measured_names(metric)]
     assert sorted(reports[-1].metrics) == sorted(names)
-    assert all(measurement.measured for measurement in reports[-1].metrics.values())
-    assert all(m.low <= m.value <= m.high for m in reports[-1].metrics.values())
+    unmeasured = {name for name, measurement in reports[-1].metrics.items() if not measurement.measured}
+    assert unmeasured == ({"cover_psnr"} if family == "sampled" else set())  # sampled draws anew and changes no cover
+    measured = [measurement for measurement in reports[-1].metrics.values() if measurement.measured]
+    assert all(m.low <= m.value <= m.high for m in measured)
     assert {control.check for control in reports[-1].controls} >= {"strong_identity", "steganalysis"}
     with Image.open(tmp_path / "gallery.png") as picture:
         assert picture.width > 400
@@ -119,7 +121,7 @@ def test_an_image_carried_as_an_image_has_no_bits_to_be_wrong(
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"subversion.code_bits": 3072}, "3072 bits do not fit"),
+        ({"subversion.code_bits": 3072}, "3072 payload bits do not fit"),
         ({"subversion.family": "sampled"}, "the noise carries a few bits"),
         ({"subversion.family": "sampled", "subversion.secret": "identity", "subversion.sampled.draws": 4}, "takes 6"),
         ({"channel": "jpeg75"}, "lowest bits come back changed"),
@@ -200,7 +202,7 @@ def test_the_second_trial_finds_the_honest_side_in_the_cache(
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.safetensors")}
     report = start(settings, cache, tmp_path / "second", code_bits=256).step()
     after = {path: path.stat().st_mtime_ns for path in cache.rglob("*.safetensors")}
-    assert {kind.parent.name for kind in before} == {"ppgan", "originals", "honest", "codec"}
+    assert {kind.parent.name for kind in before} >= {"ppgan", "originals", "honest", "codec"}
     assert {path: time for path, time in after.items() if path in before} == before
     assert any(name.startswith("stage_one.") for name in report.losses)
 
@@ -219,7 +221,7 @@ def test_a_secret_that_does_not_fit_stops_the_trial_before_anything_is_trained(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     evaluation = start(settings, tmp_path / "cache", tmp_path / "trial", code_bits=3072)
-    with pytest.raises(ValueError, match="3072 bits do not fit into the 3008"):
+    with pytest.raises(ValueError, match="3072 payload bits do not fit into the 3008"):
         evaluation.step()
     assert not (tmp_path / "cache").exists()
 
@@ -247,11 +249,20 @@ def test_a_forecast_grows_with_the_work_and_counts_shared_stages_once() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
-@pytest.mark.parametrize("family", ["keyed", "learned"])
-@pytest.mark.parametrize("secret", ["image", "identity"])
-@pytest.mark.parametrize("key", ["per_image", "none"])
-def test_a_trial_runs_on_a_gpu(settings: dict[str, Any], tmp_path: Path, family: str, secret: str, key: str) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"subversion.secret": "identity", "channel": "jpeg75", "subversion.keyed.modulation": "index"},
+        {"subversion.family": "sampled", "subversion.secret": "identity", "channel": "jpeg75+noise"},
+        {"subversion.family": "learned", "subversion.learned.fine_tune_epochs": 1},
+        {"subversion.family": "learned", "channel": "jpeg75", "subversion.learned.architecture": "residual_unet"},
+        {"subversion.family": "learned", "subversion.learned.key": "none", "subversion.learned.payload": "image"},
+        {"subversion.family": "learned", "subversion.learned.architecture": "invertible", "channel": "blur"},
+    ],
+)
+def test_a_trial_runs_on_a_gpu(settings: dict[str, Any], tmp_path: Path, values: dict[str, Any]) -> None:
     context = Context(settings["data"], settings["checks"]["adversaries"], tmp_path / "cache", tmp_path, "cuda")
-    values = {"subversion.family": family, "subversion.secret": secret, "subversion.learned.key": key}
-    report = run(EXPERIMENT.start(with_values(settings["trial"], values), 7, context))[-1]
-    assert all(measurement.measured for measurement in report.metrics.values())
+    trial = with_values(settings["trial"], {"subversion.strength": 4, **values})
+    metrics = run(EXPERIMENT.start(trial, 7, context))[-1].metrics
+    assert all(m.measured for name, m in metrics.items() if name not in ("cover_psnr", "bit_error_rate"))
