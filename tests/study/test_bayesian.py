@@ -34,6 +34,7 @@ def feasible_values(study: Study) -> np.ndarray:
     return np.array([one.values for one in trials]).reshape(-1, 2)
 
 
+@pytest.mark.slow
 def test_it_finds_a_front_in_a_narrow_feasible_band() -> None:
     found = feasible_values(searched(BayesianSampler(8, seed=0), 32))
     random = feasible_values(searched(optuna.samplers.RandomSampler(seed=0), 32))
@@ -44,6 +45,7 @@ def test_it_finds_a_front_in_a_narrow_feasible_band() -> None:
     assert len(front) >= 6
 
 
+@pytest.mark.slow
 def test_proposals_are_a_function_of_seed_number_and_trials() -> None:
     first, again = (searched(BayesianSampler(6, seed=1), 14) for _ in range(2))
     assert [one.params for one in first.trials] == [one.params for one in again.trials]
@@ -87,6 +89,7 @@ def test_the_scalarisations_average_to_the_hypervolume_that_is_gained() -> None:
     assert abs(ratio - volume[0] / volume[1]) < spread / scalarised[1].mean()
 
 
+@pytest.mark.slow
 def test_what_is_being_evaluated_is_not_proposed_again_nearby() -> None:
     study = searched(BayesianSampler(8, seed=0), 20)
     asked = [study.ask() for _ in range(4)]

@@ -23,7 +23,7 @@ SPACE = Space(
     strata=(),
 )
 
-EACH = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in SAMPLERS]
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in ("bayesian", "gp") else ()) for name in SAMPLERS]
 """Those that take more than a second or two apart."""
 
 

@@ -172,7 +172,9 @@ def test_no_more_is_asked_than_the_budget_holds(make_config: MakeConfig) -> None
     assert not search.done
 
 
-@pytest.mark.parametrize("searcher", ["tpe", "random", "nsgaii", "qmc", "bayesian"])
+@pytest.mark.parametrize(
+    "searcher", ["tpe", "random", "nsgaii", "qmc", pytest.param("bayesian", marks=pytest.mark.slow)]
+)
 def test_every_sampler_finds_the_feasible_region_and_is_reproducible(make_config: MakeConfig, searcher: str) -> None:
     def found() -> list[dict[str, Any]]:
         config = make_config(f"searcher={searcher}", "budget.trials=24", "seed=3")

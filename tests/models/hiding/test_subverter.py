@@ -99,6 +99,7 @@ class TestEveryFamilyAndSecret:
         assert first == again != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["keyed", "learned"])
 def test_with_a_wrong_key_the_recovered_image_is_no_closer_to_the_input_than_a_random_codes(
     tmp_path: Path, family: str
