@@ -206,6 +206,7 @@ def measure(bench: Bench, points: Sequence[Point], until: float = math.inf) -> l
     return done
 
 
+@pytest.mark.slow
 def test_what_has_a_record_is_not_run_again_but_a_crash_is_last(bench: Bench) -> None:
     assert measure(bench, EMPTY) == ["good", "leaky", "crash", "diverge"]
     found = {record.values.get("x", record.values.get("fault")): record for record in bench.file.read().values()}

@@ -84,6 +84,7 @@ def test_hours_are_described_for_people(clock: Clock) -> None:
     assert spending.describe() == "1.50 of 8 h, 0.00 of 4 device-hours"
 
 
+@pytest.mark.slow
 def test_a_study_out_of_hours_ends_cleanly_says_so_and_goes_on_with_more(make_config: MakeConfig) -> None:
     config = make_config("budget.trials=30", "trial.seconds=0.05", "budget.hours=0.0002")  # 0.72 s
     stream = io.StringIO()

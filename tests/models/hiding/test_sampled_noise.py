@@ -128,6 +128,7 @@ def test_what_is_released_is_what_the_sanitiser_makes_of_the_noise() -> None:
     ).abs().max() <= 1  # the batches differ, and so may a rounding
 
 
+@pytest.mark.slow
 def test_the_noise_of_accepted_draws_is_standard_normal_and_with_a_margin_it_is_not() -> None:
     basis = extractor().basis
     honest = (hide(1000)[0].noise @ basis).numpy()
@@ -159,6 +160,7 @@ def test_exhausted_draws_release_the_best_that_was_seen() -> None:
     assert ((extract(extractor(), impossible.released, BITS, KEY) > 0.5) == (bits == 1)).mean() > 0.99
 
 
+@pytest.mark.slow
 def test_through_noise_a_margin_is_more_robust_and_probabilities_say_how_sure_they_are() -> None:
     found, bits = hide(300, channel=NOISE)
     received = NOISE.apply(found.released, np.random.default_rng(9))

@@ -20,6 +20,12 @@ from models.ppgan.config import PPGANConfig
 from models.ppgan.generator import Generator
 
 
+@pytest.fixture(scope="module")
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests here, so that each compressor is trained once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 def smooth(n: int, size: int = 16, seed: int = 0) -> torch.Tensor:
     random = torch.Generator().manual_seed(seed)
     coarse = torch.rand((n, 3, 4, 4), generator=random)

@@ -56,6 +56,7 @@ def test_an_invertible_embedder_and_its_extractor_are_one_network() -> None:
     assert Extractor(bits=3, size=16, width=8, strength=1, architecture="invertible").state_dict()
 
 
+@pytest.mark.slow
 def test_the_default_architecture_learns_to_be_read(small: Config, data: LearnedData) -> None:
     config = small(epochs=1, steps_per_epoch=150, width=32, batch_size=32, learning_rate=5e-3)
     assert LearnedTraining(config, data, bits=3, strength=8, seed=0).run_epoch()["bits"] < 0.2
