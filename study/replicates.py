@@ -12,10 +12,11 @@ Everything fails closed: what one replicate could not measure is not measured. K
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from models.measurement import Measurement
 
@@ -23,15 +24,12 @@ UPPER = 0.975
 """Upper quantile of a two-sided 95 % interval."""
 
 
-def aggregate(replicates: Sequence[Mapping[str, Measurement]], *, same_images: bool = True) -> dict[str, Measurement]:
+def aggregate(replicates: Sequence[Mapping[str, Measurement]]) -> dict[str, Measurement]:
     """Return the mean of every measurement over the replicates of one configuration.
 
     Args:
         replicates: Of each replicate what it measured, by name. One alone is returned as it is: it says nothing of the
             variance between seeds.
-        same_images: Whether the error that a measurement's own interval states is common to the replicates, as on the
-            same test images. Otherwise it is taken as independent, so that it averages out and makes up its part of
-            the variance between replicates.
 
     Returns:
         By name the mean, with its 95 % interval. NaN where a replicate that may vote measured nothing, or a replicate
@@ -41,7 +39,7 @@ def aggregate(replicates: Sequence[Mapping[str, Measurement]], *, same_images: b
     if len(replicates) == 1:
         return dict(replicates[0])
     names = dict.fromkeys(name for measured in replicates for name in measured)
-    return {name: _mean([measured.get(name) for measured in replicates], same_images) for name in names}
+    return {name: _mean([measured.get(name) for measured in replicates]) for name in names}
 
 
 def standard_error(values: Sequence[float]) -> float:
@@ -49,42 +47,31 @@ def standard_error(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
-def _mean(given: Sequence[Measurement | None], same_images: bool) -> Measurement:
+def _mean(given: Sequence[Measurement | None]) -> Measurement:
     present = [item for item in given if item is not None]
     baseline, chance, majority = (
-        _if_all([getattr(item, name) for item in present], np.mean) for name in ("baseline", "chance", "majority")
+        _if_all([getattr(item, name) for item in present], fmean) for name in ("baseline", "chance", "majority")
     )
     if len(present) < len(given) or any(item.votes and not item.measured for item in present):
         return Measurement.not_measured(baseline=baseline, chance=chance, majority=majority)
-    value = float(np.mean([item.value for item in present]))
-    below = float(np.mean([item.value - item.low for item in present]))
-    above = float(np.mean([item.high - item.value for item in present]))
-    of_seeds = _seeds_half_width(present, same_images)
-    shrink = 1.0 if same_images else 1 / math.sqrt(len(present))
+    value = fmean([item.value for item in present])
+    below = fmean([item.value - item.low for item in present])
+    above = fmean([item.high - item.value for item in present])
+    of_seeds = float(stdtrit(len(present) - 1, UPPER)) * standard_error([item.value for item in present])
     return Measurement(
         value,
-        value - math.hypot(shrink * below, of_seeds),
-        value + math.hypot(shrink * above, of_seeds),
+        value - math.hypot(below, of_seeds),
+        value + math.hypot(above, of_seeds),
         baseline=baseline,
-        baseline_low=_if_all([item.baseline_low for item in present], np.min),
-        baseline_high=_if_all([item.baseline_high for item in present], np.max),
+        baseline_low=_if_all([item.baseline_low for item in present], min),
+        baseline_high=_if_all([item.baseline_high for item in present], max),
         chance=chance,
         majority=majority,
         votes=all(item.votes for item in present),
     )
 
 
-def _seeds_half_width(present: Sequence[Measurement], same_images: bool) -> float:
-    """Return half the width of the mean's 95 % interval as far as it comes from the variance between seeds."""
-    count = len(present)
-    variance = float(np.var([item.value for item in present], ddof=1))
-    if not same_images:
-        own = np.array([(item.high - item.low) / (2 * ndtri(UPPER)) for item in present])
-        variance = max(0.0, variance - float(np.mean(own**2)))
-    return float(stdtrit(count - 1, UPPER)) * math.sqrt(variance / count)
-
-
-def _if_all(values: Sequence[float | None], summary: np.ufunc | object) -> float | None:
+def _if_all(values: Sequence[float | None], summary: Callable[[list[float]], float]) -> float | None:
     """Return the summary of the values, None if there is none or one is None."""
     known = [value for value in values if value is not None]
-    return float(summary(known)) if known and len(known) == len(values) else None  # type: ignore[operator]
+    return float(summary(known)) if known and len(known) == len(values) else None
