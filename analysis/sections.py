@@ -199,8 +199,8 @@ def trials(study: Study, order: np.ndarray) -> Section:
     )
     if (study.replicates > 1).any():
         html += (
-            "<p>Values of trials with several seeds are means over these, \u00b1 their standard error; the intervals hold "
-            "the variance between seeds as well.</p>"
+            "<p>Values of trials with several seeds are means over these, \u00b1 their standard error; the intervals "
+            "hold the variance between seeds as well.</p>"
         )
     return Section("trials", "Trials", "Trials", html + tables.trials_table(study, order) + more)
 

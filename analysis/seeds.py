@@ -7,7 +7,7 @@ from analysis.words import number
 
 
 def spread_text(study: Study, objective: str, row: int) -> str:
-    """Return " \u00b1 0.004", the standard error of an objective's mean over the seeds; empty where there is one seed."""
+    """Return " \u00b1 0.004", the standard error of an objective's mean over the seeds; empty of one seed."""
     error = float(study.standard_errors[objective][row])
     return f" \u00b1 {number(error)}" if math.isfinite(error) else ""
 

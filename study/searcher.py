@@ -162,6 +162,7 @@ class StudySearcher(Searcher):
         whole = self._replication.ended(replicate, trial)
         if self._config.replicates > 1:
             self._forget(number, replicate)
+        if whole is None or whole.replicates > 1:  # otherwise its configuration's line says it all
             self.progress.replicate(number, replicate, trial.score, trial.seconds, trial.error)
         self._spending.ended(running.name)
         if whole is not None:

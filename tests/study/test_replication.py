@@ -287,6 +287,14 @@ def test_a_seed_that_cannot_be_recorded_stops_the_study(config: StudyConfig, mon
     assert study.rows == {}
 
 
+def test_a_configuration_of_one_seed_has_one_line(config: StudyConfig) -> None:
+    stream = io.StringIO()
+    study = Study(config, stream)
+    study.searcher.suggest("a")
+    study.end("a", fault(Outcome.DIVERGED))
+    assert len(stream.getvalue().splitlines()) == 1
+
+
 def test_the_lines_of_seeds_and_of_their_mean(config: StudyConfig) -> None:
     stream = io.StringIO()
     study = Study(config, stream)
