@@ -97,6 +97,10 @@ class StudyConfig:
     """Whether to print the configuration and the forecast only."""
     checkpoint_every: int
     """Epochs between checkpoints of a trial; 0 for none."""
+    replicates: int
+    """Seeds under which a configuration runs at most, >= 1."""
+    racing: bool
+    """Whether only promising configurations get more than one of them."""
     resolved: dict[str, Any]
     """The plain mapping all this was read from, defaults filled in; written as config.yaml."""
 
@@ -156,6 +160,9 @@ def read_config(
         resume=resume,
         dry_run=root.boolean("dry_run"),
         checkpoint_every=root.integer("checkpoint_every", 0),
+        # Neither is in the folders of studies that were started before there were replicates.
+        replicates=1 if root.raw("replicates") is None else root.integer("replicates", 1),
+        racing=True if root.raw("racing") is None else root.boolean("racing"),
         resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
         | {key: value for key, value in composed.items() if key not in _NOT_COPIED}
         | {"output": str(output), "storage": without_password(storage) or None},

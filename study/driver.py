@@ -25,6 +25,7 @@ from study.outcomes import WORKER_RESTARTS
 from study.progress import Progress
 from study.records import Records
 from study.recovery import continue_search, start_search
+from study.replicate_records import ReplicateRecords
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search
 from study.searcher import ProgressCallback, StudySearcher, StudyStopper
@@ -121,6 +122,7 @@ def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> s
 def _complete(folder: StudyFolder, search: Search, records: Records) -> None:
     """Merge the records and remove what only a running study needs."""
     records.merge()
+    ReplicateRecords(folder.path, records).merge()
     folder.tidy()
     if search.done:
         shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
@@ -176,6 +178,7 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Propo
         device=share.device,
         threads=max(1, int(share.cpus)),
         checkpoint_every=config.checkpoint_every,
+        replicate=proposal.replicate,
     )
 
 

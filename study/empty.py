@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.measurement import Control, Measurement
 from study.evaluation import Context, MetricInfo, StepReport
 
@@ -22,7 +24,10 @@ FAULTS = ("none", "diverge", "out_of_memory", "crash", "worker_killed", "nan_met
 
 
 class EmptyEvaluation:
-    """A quality that peaks at x = 0.7 and a leak that grows with x; feasible up to about x = 0.55."""
+    """A quality that peaks at x = 0.7 and a leak that grows with x; feasible up to about x = 0.55.
+
+    The seed adds Gaussian noise to both, of the standard deviation that the configuration states.
+    """
 
     def __init__(self, trial: Mapping[str, Any], seed: int, context: Context) -> None:
         """Keep the configuration; nothing is computed before the first step."""
@@ -55,6 +60,8 @@ class EmptyEvaluation:
     def _measure(self) -> dict[str, Measurement]:
         x, y = self._trial["x"], self._trial["y"]
         quality, leak = 1.0 - (x - 0.7) ** 2 - 0.1 * y**2, 0.2 + max(0.0, x - 0.5)
+        luck, other_luck = self._trial["noise"] * np.random.default_rng(self._seed).standard_normal(2)
+        quality, leak = quality + float(luck), leak + float(other_luck)
         metrics = {
             "quality": Measurement(quality, quality - 0.02, quality + 0.02),
             "leak.plain": Measurement(0.2, 0.17, 0.23, 0.2, 0.18, 0.22, 1 / 6, 1 / 6),
@@ -93,7 +100,7 @@ class EmptyExperiment:
 
     def defaults(self) -> dict[str, Any]:
         """Return the trial configuration."""
-        return {"x": 0.5, "y": 0.0, "shape": "round", "seconds": 0.0, "epochs": 2, "fault": "none"}
+        return {"x": 0.5, "y": 0.0, "shape": "round", "noise": 0.0, "seconds": 0.0, "epochs": 2, "fault": "none"}
 
     def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a trial configuration."""

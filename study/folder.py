@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from study.config import CONFIG, POINTS, ConfigError, StudyConfig
 from study.durable import write_text_durably
 from study.records import PARTS, read_parts
-from study.trial_run import checkpoint_folder
+from study.replicate_records import REPLICATES
+from study.trial_run import checkpoint_folder, checkpoint_name
 
 ENVIRONMENT = "environment.json"
 
@@ -93,22 +94,22 @@ class StudyFolder:
             if other.name != str(self.run):
                 shutil.rmtree(other, ignore_errors=True)
 
-    def drop_checkpoints(self, number: int) -> None:
-        """Remove the checkpoints of a trial that was told."""
-        shutil.rmtree(checkpoint_folder(self.path, self.run) / str(number), ignore_errors=True)
+    def drop_checkpoints(self, number: int, replicate: int = 0) -> None:
+        """Remove the checkpoints of a trial that was told, or of a replicate that was recorded."""
+        shutil.rmtree(checkpoint_folder(self.path, self.run) / checkpoint_name(number, replicate), ignore_errors=True)
 
     def tidy(self) -> None:
         """Remove what a killed driver left: half-written files and Ray's own folder."""
-        for temporary in [*self.path.glob(".*.tmp"), *(self.path / PARTS).glob(".*.tmp")]:
+        for temporary in [path for name in ("", PARTS, REPLICATES) for path in (self.path / name).glob(".*.tmp")]:
             temporary.unlink(missing_ok=True)
         shutil.rmtree(self.path / "ray", ignore_errors=True)
 
     def unreadable_parts(self) -> list[Path]:
         """Return the records that cannot be read, which no crash of ours leaves: a disk or a person did it."""
         broken = []
-        for path in sorted((self.path / PARTS).glob("*.parquet")):
+        for path in [path for name in (PARTS, REPLICATES) for path in sorted((self.path / name).glob("*.parquet"))]:
             try:
-                read_parts(self.path, path.name)
+                read_parts(self.path, path.name, path.parent.name)
             except (OSError, pa.ArrowException):
                 broken.append(path)
         return broken

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -34,7 +34,7 @@ TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
 PARTS = "parts"
 """Folder of the parts in a study folder."""
 
-_LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
+LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
 """Fields of a measurement that become suffixes of its column."""
 
 _ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
@@ -69,6 +69,10 @@ class FinishedTrial:
     """Unix time in seconds."""
     error: str | None = None
     """What went wrong, one line; None if nothing did."""
+    replicates: int = 1
+    """Seeds under which the configuration ran; metrics are means over them."""
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    """Standard error of each objective's mean over the seeds, by objective; empty of one seed."""
 
 
 class Records:
@@ -84,20 +88,28 @@ class Records:
 
     def write(self, trial: FinishedTrial) -> Path:
         """Write one part durably and return its path."""
-        row = self._row(trial) | {
+        path = self._folder / PARTS / f"{trial.number:05d}.parquet"
+        write_table(pa.Table.from_pylist([self.part_row(trial)], self.part_schema(TRIALS)), path)
+        return path
+
+    def part_row(self, trial: FinishedTrial) -> dict[str, Any]:
+        """Return the row of a part: the trial's own, with epochs and controls nested."""
+        return self._row(trial) | {
             HISTORY: [{"epoch": item.epoch, "losses": list(item.losses.items())} for item in trial.history],
             CONTROLS: [control.to_dict() for control in trial.controls],
         }
-        schema = pa.schema([*self._schema, *_NESTED], self._schema.metadata)
-        path = self._folder / PARTS / f"{trial.number:05d}.parquet"
-        write_table(pa.Table.from_pylist([row], schema), path)
-        return path
+
+    def part_schema(self, kind: str, *more: pa.Field) -> pa.Schema:
+        """Return the columns of a part, and ``more``, under metadata that say what ``kind`` of record it is."""
+        return pa.schema([*self._schema, *_NESTED, *more], self._with_kind(kind))
 
     def scores(self) -> dict[int, Score]:
         """Return the scores of all parts by trial number, exactly as they were written."""
-        return {row["trial"]: self._score(row) for row in read_parts(self._folder)}
+        return {row["trial"]: self.read_score(row) for row in read_parts(self._folder)}
 
-    def _score(self, row: Mapping[str, Any]) -> Score:
+    def read_score(self, row: Mapping[str, Any]) -> Score:
+        """Return the score that a row holds, exactly as it was written."""
+
         def number(value: float | None) -> float:
             return math.nan if value is None else value
 
@@ -138,12 +150,14 @@ class Records:
             "seed": trial.seed,
             "finished": trial.finished,
             "error": trial.error,
+            "replicates": trial.replicates,
         }
         for parameter in self._parameters:
             value = trial.parameters.get(parameter.name)
             as_text = value is not None and _arrow_type(parameter) == pa.string()
             row[f"param.{parameter.name}"] = str(value) if as_text else value
         row |= {f"objective.{name}": value for name, value in score.objectives.items()}
+        row |= {f"standard_error.{name}": value for name, value in trial.standard_errors.items()}
         for check, margin in score.margins.items():
             row[f"constraint.{check}"], row[f"verdict.{check}"] = margin, score.verdicts[check]
         for name in self._names:
@@ -151,7 +165,7 @@ class Records:
             if measurement is not None:
                 row[f"metric.{name}"] = measurement.value
                 row[f"metric.{name}.votes"] = measurement.votes
-                row |= {f"metric.{name}.{limit}": getattr(measurement, limit) for limit in _LIMITS}
+                row |= {f"metric.{name}.{limit}": getattr(measurement, limit) for limit in LIMITS}
         return row
 
     def _trial_schema(self, config: StudyConfig) -> pa.Schema:
@@ -166,18 +180,26 @@ class Records:
         ]
         for name in self._names:
             columns += [(f"metric.{name}", pa.float64())]
-            columns += [(f"metric.{name}.{limit}", pa.float64()) for limit in _LIMITS]
+            columns += [(f"metric.{name}.{limit}", pa.float64()) for limit in LIMITS]
             columns += [(f"metric.{name}.votes", pa.bool_())]
         columns += [("seconds", pa.float64()), ("seed", pa.int64()), ("finished", pa.float64()), ("error", pa.string())]
+        columns += [("replicates", pa.int64())]
+        if config.replicates > 1:
+            columns += [(f"standard_error.{item.name}", pa.float64()) for item in config.objective.objectives]
         return pa.schema(columns, self._with_kind(TRIALS))
 
     def _with_kind(self, kind: str) -> dict[str, str]:
         return {"study": json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **self._metadata})}
 
 
-def read_parts(folder: Path, pattern: str = "*.parquet") -> list[dict[str, Any]]:
+def read_epochs(row: Mapping[str, Any]) -> list[Epoch]:
+    """Return the epochs that are nested in the row of a part."""
+    return [Epoch(item["epoch"], dict(item["losses"])) for item in row[HISTORY]]
+
+
+def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> list[dict[str, Any]]:
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
-    paths = sorted((folder / PARTS).glob(pattern))
+    paths = sorted((folder / parts).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
 
 

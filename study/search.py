@@ -52,12 +52,15 @@ class Proposal:
     trial: dict[str, Any]
     """Complete nested trial configuration."""
     seed: int
-    """The trial's own seed, a function of the study's seed and the number."""
+    """The trial's own seed, a function of the study's seed, the number and the replicate."""
+    replicate: int = 0
+    """Which of the seeds of this configuration it is."""
 
 
-def trial_seed(study_seed: int, number: int) -> int:
-    """Return the seed of trial ``number``, an integer in [0, 2**31)."""
-    return int(np.random.SeedSequence((study_seed, number)).generate_state(1)[0] >> 1)
+def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:
+    """Return the seed of one replicate of trial ``number``, an integer in [0, 2**31)."""
+    entropy = (study_seed, number, replicate) if replicate else (study_seed, number)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class TrialTask:
     """CPU threads of this trial, >= 1."""
     checkpoint_every: int
     """Epochs between checkpoints; 0 for none."""
+    replicate: int = 0
+    """Which of the configuration's seeds it is; each has folders of its own."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain mapping."""
@@ -87,9 +89,9 @@ class TrialRun:
     def __init__(self, task: TrialTask) -> None:
         """Prepare the trial's folders and limit the threads of this process."""
         self._task = task
-        self._artifacts = Path(task.folder) / "artifacts" / str(task.number)
+        self._artifacts = artifact_folder(Path(task.folder), task.number, task.replicate)
         self._of_this_run = checkpoint_folder(Path(task.folder), task.run)
-        self._checkpoints = self._of_this_run / str(task.number)
+        self._checkpoints = self._of_this_run / checkpoint_name(task.number, task.replicate)
         self._evaluation: Evaluation | None = None
         self._history: list[Epoch] = []
         self._unreported = 0
@@ -231,6 +233,17 @@ class TrialRun:
 def checkpoint_folder(folder: Path, run: int) -> Path:
     """Return the folder of all checkpoints of one run of a driver, in the study folder."""
     return folder / "checkpoints" / str(run)
+
+
+def checkpoint_name(number: int, replicate: int = 0) -> str:
+    """Return the name of the folder of one trial's checkpoints, "12", or of a further replicate's, "12.1"."""
+    return f"{number}.{replicate}" if replicate else str(number)
+
+
+def artifact_folder(folder: Path, number: int, replicate: int = 0) -> Path:
+    """Return the folder of a trial's artifacts in the study folder; further replicates have theirs inside it."""
+    own = folder / "artifacts" / str(number)
+    return own / f"replicate_{replicate}" if replicate else own
 
 
 def classify(error: BaseException) -> Outcome:

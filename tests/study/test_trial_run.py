@@ -189,3 +189,15 @@ def test_the_context_tells_the_trials_own_folder_and_the_shared_seed(
     run_to_end(TrialRun(new_task(tmp_path)))
     assert seen[0].artifacts == tmp_path / "artifacts" / "3"
     assert (seen[0].shared_seed, seen[0].device) == (0, "cpu")
+
+
+def test_every_seed_of_a_configuration_has_folders_of_its_own(tmp_path: Path) -> None:
+    tasks = [replace(new_task(tmp_path, epochs=3), replicate=replicate, seed=replicate) for replicate in (0, 1)]
+    for task in tasks:
+        run = TrialRun(task)
+        run.step()
+        run.step()
+    assert {path.name for path in checkpoint_folder(tmp_path, 1).iterdir()} == {"3", "3.1"}
+    for task, folder in zip(tasks, ("3", "3/replicate_1"), strict=True):
+        kept = yaml.safe_load((tmp_path / "artifacts" / folder / "config.yaml").read_text())
+        assert kept["seed"] == task.seed
