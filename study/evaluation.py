@@ -106,6 +106,8 @@ class Experiment(Protocol):
 
     name: str
     metrics: Mapping[str, MetricInfo]
+    signals: Mapping[str, str]
+    """What each signal that steps report is, by name; empty where they report none."""
 
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration; its dotted leaves are the parameter names a space may use."""

@@ -203,6 +203,20 @@ def read_parts(folder: Path, pattern: str = "*.parquet") -> list[dict[str, Any]]
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
 
 
+def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:
+    """Return what a trial reported, from a row of :func:`read_parts`; a part of an earlier version has no signals."""
+    return [
+        Epoch(
+            item["epoch"],
+            dict(item["losses"]),
+            dict(item.get("signals") or ()),
+            item.get("stage") or Stage.TRAINING,
+            item.get("seconds") or 0.0,
+        )
+        for item in row[HISTORY]
+    ]
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
     write_durably(path, lambda file: pq.write_table(table, file))

@@ -29,18 +29,6 @@ TRAIN, VALIDATION = "train", "validation"
 MOST = {TRAIN: 512, VALIDATION: 256}
 """Images of a split that signals are measured on, at most."""
 
-SIGNALS = {
-    "ssim": "SSIM of the recovered image against the input",
-    "bit_error_rate": "share of payload bits that are read wrongly; NaN where the payload is an image",
-    "cover_psnr": "PSNR of the released image against the sanitised one, dB; NaN for the family sampled",
-    "quick_steganalysis": "AUC of a linear detector of stego against cover images",
-    "quick_identity": "identity accuracy of ridge regression on released images",
-    "quick_identity_excess": "the same less that on what the honest sanitiser releases",
-    "quick_expression": "expression accuracy of ridge regression on released images",
-    "quick_expression_excess": "the same less that on what the honest sanitiser releases",
-}
-"""Signals by name, and what each is; the unit is 1 unless given. All are reported by every step that reports any."""
-
 
 class SignalProbe:
     """Measures the signals of one trial."""

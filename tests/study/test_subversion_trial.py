@@ -14,8 +14,8 @@ from models.checkpoints import load
 from study.cli import resolve
 from study.evaluation import Context, Evaluation, Stage, StepReport
 from study.nested import with_values
-from study.subversion_signals import SIGNALS, SignalProbe
-from study.subverted_ppgan import EXPERIMENT, METRICS, read_trial
+from study.subversion_signals import SignalProbe
+from study.subverted_ppgan import EXPERIMENT, METRICS, SIGNALS, read_trial
 
 pytestmark = pytest.mark.slow
 
