@@ -21,6 +21,7 @@ from study.parameter import Value
 from study.records import PARTS
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
 from study.samplers import SearcherConfig, read_searcher
+from study.scheduler_config import SchedulerConfig, read_scheduler, searcher_problems
 from study.sections import Section
 from study.space import Space, read_space
 from study.starting_points import read_starting_points
@@ -76,6 +77,7 @@ class StudyConfig:
     space: Space
     objective: ObjectiveConfig
     searcher: SearcherConfig
+    scheduler: SchedulerConfig
     budget: Budget
     resources: ResourceConfig
     cluster: ClusterConfig
@@ -140,13 +142,15 @@ def read_config(
     root.raw("resume")  # of a new study: null
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
+    objective = read_objective(root.raw("objective"), bounds, experiment.metrics, problems)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,
         trial=trial,
         space=space,
-        objective=read_objective(root.raw("objective"), bounds, experiment.metrics, problems),
+        objective=objective,
         searcher=read_searcher(root.raw("searcher"), problems),
+        scheduler=read_scheduler(root.raw("scheduler"), experiment, objective, _names(bounds), problems),
         budget=_read_budget(root.raw("budget"), problems),
         resources=read_resources(root.raw("resources"), problems),
         cluster=read_cluster(root.raw("cluster"), problems),
@@ -168,6 +172,7 @@ def read_config(
         | {"output": str(output), "storage": without_password(storage) or None},
     )
     root.close()
+    problems.extend(searcher_problems(config.scheduler, config.searcher.name))
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
     problems.extend(experiment.config_problems(config.data, config.adversaries))
@@ -239,6 +244,10 @@ def _read_checks(group: Any, problems: list[str]) -> tuple[dict[str, Any], Any]:
         problems.append(f"checks.adversaries={adversaries!r} must be a group of settings")
         adversaries = None
     return dict(adversaries or {}), bounds
+
+
+def _names(group: Any) -> list[str]:
+    return [str(name) for name in group] if isinstance(group, Mapping) else []
 
 
 def _read_data(group: Any) -> dict[str, Any]:

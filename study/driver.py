@@ -17,19 +17,21 @@ from ray import tune
 
 from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
+from study.early_stopping import StoppingScheduler
 from study.environment import environment
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
 from study.progress import Progress
-from study.records import Records
+from study.records import Records, read_parts
 from study.recovery import continue_search, start_search
 from study.replicate_records import ReplicateRecords
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search
 from study.searcher import ProgressCallback, StudySearcher, StudyStopper
 from study.spending import Spending
+from study.stopping import EarlyStopping
 from study.trainable import StudyTrainable
 from study.trial_run import TrialTask
 
@@ -105,13 +107,19 @@ def _run(
     )
     try:
         with _terminated_like_interrupted():
-            _tune(config, share, searcher, spending)
+            _tune(config, share, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
         _complete(folder, search, records)
     if spending.used_up and not search.done:
         progress.say(_hours_used_up(config, search, spending))
     return search.done or spending.used_up
+
+
+def _early_stopping(config: StudyConfig, records: Records) -> EarlyStopping | None:
+    """Return the early stopping of the study, if there is any, with what the first seeds that ended reported."""
+    first_seeds = [row for row in ReplicateRecords(config.output, records).rows() if row["replicate"] == 0]
+    return EarlyStopping.of(config, first_seeds or read_parts(config.output))
 
 
 def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> str:
@@ -141,13 +149,16 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending) -> None:
+def _tune(
+    config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune.run(
         StudyTrainable,
         name="tune",
         storage_path=str(config.output / "ray"),
         search_alg=searcher,
+        scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
         max_concurrent_trials=share.concurrent,
         resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from models.measurement import Control, Measurement
 from study.durable import write_durably
-from study.evaluation import MetricInfo
+from study.evaluation import MetricInfo, Stage
 from study.objective import Score
 from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
@@ -39,16 +39,38 @@ LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", 
 
 _ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
 _CONTROL_FIELDS = [pa.field(name, _ARROW[kind]) for name, kind in get_type_hints(Control).items()]
-_EPOCH = pa.struct([("epoch", pa.int64()), ("losses", pa.map_(pa.string(), pa.float64()))])
+_NUMBERS = pa.map_(pa.string(), pa.float64())
+_EPOCH = pa.struct(
+    [
+        ("epoch", pa.int64()),
+        ("stage", pa.string()),
+        ("seconds", pa.float64()),
+        ("losses", _NUMBERS),
+        ("signals", _NUMBERS),
+    ]
+)
 _NESTED = [pa.field(HISTORY, pa.list_(_EPOCH)), pa.field(CONTROLS, pa.list_(pa.struct(_CONTROL_FIELDS)))]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Training losses of one epoch."""
+    """What one step of a trial reported."""
 
     epoch: int
+    """Number of the step, from 1."""
     losses: Mapping[str, float]
+    """Training losses by name; may be empty."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """Stand-ins of how the trial will end, by name, NaN where not measured; may be empty."""
+    stage: str = Stage.TRAINING
+    """What the step was, one of ``study.evaluation.Stage``."""
+    seconds: float = 0.0
+    """Time that the step took, its checkpoint left out."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain mapping that JSON can hold (NaN as Python's ``json`` writes it)."""
+        numbers = {"losses": dict(self.losses), "signals": dict(self.signals)}
+        return {"epoch": self.epoch, "stage": str(self.stage), "seconds": self.seconds, **numbers}
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,10 @@ class Records:
     def part_row(self, trial: FinishedTrial) -> dict[str, Any]:
         """Return the row of a part: the trial's own, with epochs and controls nested."""
         return self._row(trial) | {
-            HISTORY: [{"epoch": item.epoch, "losses": list(item.losses.items())} for item in trial.history],
+            HISTORY: [
+                item.to_dict() | {"losses": list(item.losses.items()), "signals": list(item.signals.items())}
+                for item in trial.history
+            ],
             CONTROLS: [control.to_dict() for control in trial.controls],
         }
 
@@ -131,13 +156,10 @@ class Records:
         write_table(pa.Table.from_pylist(controls, schema), self._folder / "controls.parquet")
 
     def _history(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-        flat = [
-            {"trial": row["trial"], "epoch": epoch["epoch"], **{f"loss.{k}": v for k, v in epoch["losses"]}}
-            for row in rows
-            for epoch in row[HISTORY]
-        ]
-        losses = sorted({name for item in flat for name in item} - {"trial", "epoch"})
-        columns = [("trial", pa.int64()), ("epoch", pa.int64()), *((name, pa.float64()) for name in losses)]
+        flat = [{"trial": row["trial"], **_unfolded(epoch)} for row in rows for epoch in row[HISTORY]]
+        known = [("trial", pa.int64()), ("epoch", pa.int64()), ("stage", pa.string()), ("seconds", pa.float64())]
+        others = sorted({name for item in flat for name in item} - {name for name, _ in known})
+        columns = [*known, *((name, pa.float64()) for name in others)]
         return pa.Table.from_pylist(flat, pa.schema(columns, self._with_kind(HISTORY)))
 
     def _row(self, trial: FinishedTrial) -> dict[str, Any]:
@@ -192,20 +214,36 @@ class Records:
         return {"study": json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **self._metadata})}
 
 
-def read_epochs(row: Mapping[str, Any]) -> list[Epoch]:
-    """Return the epochs that are nested in the row of a part."""
-    return [Epoch(item["epoch"], dict(item["losses"])) for item in row[HISTORY]]
-
-
 def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> list[dict[str, Any]]:
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
     paths = sorted((folder / parts).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
 
 
+def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:
+    """Return what a trial reported, from a row of :func:`read_parts`; a part of an earlier version has no signals."""
+    return [
+        Epoch(
+            item["epoch"],
+            dict(item["losses"]),
+            dict(item.get("signals") or ()),
+            item.get("stage") or Stage.TRAINING,
+            item.get("seconds") or 0.0,
+        )
+        for item in row[HISTORY]
+    ]
+
+
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
     write_durably(path, lambda file: pq.write_table(table, file))
+
+
+def _unfolded(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an epoch as a row of the history; parts of an earlier version have neither signals nor seconds."""
+    numbers = {"loss": epoch["losses"], "signal": epoch.get("signals") or ()}
+    flat = {f"{kind}.{name}": value for kind, items in numbers.items() for name, value in items}
+    return {name: epoch.get(name) for name in ("epoch", "stage", "seconds")} | flat
 
 
 def _arrow_type(parameter: Parameter) -> pa.DataType:

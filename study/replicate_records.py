@@ -16,7 +16,7 @@ import pyarrow as pa
 from models.measurement import Control, Measurement
 from study.objective import Score
 from study.parameter import Value
-from study.records import CONTROLS, LIMITS, FinishedTrial, Records, read_epochs, read_parts, write_table
+from study.records import CONTROLS, LIMITS, FinishedTrial, Records, read_parts, recorded_history, write_table
 
 REPLICATES = "replicates"
 """Folder of the parts in a study folder, and name of the merged table."""
@@ -63,7 +63,7 @@ class ReplicateRecords:
             score=self.read_score(row),
             metrics=_measurements(row),
             controls=tuple(Control.from_dict(fields) for fields in row[CONTROLS]),
-            history=read_epochs(row),
+            history=recorded_history(row),
             seconds=row["seconds"],
             finished=row["finished"],
             error=row["error"],

@@ -41,6 +41,18 @@ METRICS = {
     "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
 }
 
+SIGNALS = {
+    "ssim": "SSIM of the recovered image against the input",
+    "bit_error_rate": "share of payload bits that are read wrongly; NaN where the payload is an image",
+    "cover_psnr": "PSNR of the released image against the sanitised one, dB; NaN for the family sampled",
+    "quick_steganalysis": "AUC of a linear detector of stego against cover images",
+    "quick_identity": "identity accuracy of ridge regression on released images",
+    "quick_identity_excess": "the same less that on what the honest sanitiser releases",
+    "quick_expression": "expression accuracy of ridge regression on released images",
+    "quick_expression_excess": "the same less that on what the honest sanitiser releases",
+}
+"""Stand-ins of how a trial will end, by name; the unit is 1 unless given. Steps that report any report all of them."""
+
 _PARTS = ("stage_one", "subversion", "channel")
 
 SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "sampled": 0.6e-3, "checks": 0.3e-3}
@@ -94,6 +106,7 @@ class SubvertedPPGAN:
 
     name = "subverted_ppgan"
     metrics: Mapping[str, MetricInfo] = METRICS
+    signals: Mapping[str, str] = SIGNALS
 
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration."""

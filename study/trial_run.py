@@ -107,7 +107,7 @@ class TrialRun:
         """
         start = time.monotonic()
         try:
-            report = self._step()
+            report = self._step(start)
         except Exception as error:
             if not self._of_this_run.is_dir():
                 raise SupersededError(f"trial {self._task.number} is no longer this worker's") from error
@@ -119,15 +119,14 @@ class TrialRun:
         self._seconds += time.monotonic() - start
         return WorkerReport(self._new_epochs(), self._seconds)
 
-    def _step(self) -> StepReport:
+    def _step(self, start: float) -> StepReport:
         if not self._of_this_run.is_dir():
             raise FileNotFoundError(self._of_this_run)
         if self._evaluation is None:
             self._evaluation = self._start()
         report = self._evaluation.step()
-        if report.losses:
-            self._history = [item for item in self._history if item.epoch < report.epoch]
-            self._history.append(Epoch(report.epoch, {name: float(value) for name, value in report.losses.items()}))
+        self._history = [item for item in self._history if item.epoch < report.epoch]
+        self._history.append(_epoch(report, time.monotonic() - start))
         if not all(math.isfinite(loss) for loss in report.losses.values()):
             raise FloatingPointError(f"epoch {report.epoch}: losses are not finite: {dict(report.losses)}")
         every = self._task.checkpoint_every
@@ -155,7 +154,7 @@ class TrialRun:
         if self._evaluation is None:
             self._evaluation = self._start()
         self._evaluation.save(directory)
-        progress = {"seconds": self._seconds, "history": [[item.epoch, dict(item.losses)] for item in self._history]}
+        progress = {"seconds": self._seconds, "history": [item.to_dict() for item in self._history]}
         (directory / "progress.json").write_text(json.dumps(progress))
 
     def load(self, directory: Path) -> None:
@@ -164,7 +163,7 @@ class TrialRun:
 
     def _load_progress(self, directory: Path) -> None:
         progress = json.loads((directory / "progress.json").read_text())
-        self._history = [Epoch(epoch, losses) for epoch, losses in progress["history"]]
+        self._history = [Epoch(**item) for item in progress["history"]]
         self._unreported, self._seconds = 0, progress["seconds"]
 
     def _write_checkpoint(self, epoch: int) -> None:
@@ -228,6 +227,13 @@ class TrialRun:
         new = tuple(self._history[self._unreported :])
         self._unreported = len(self._history)
         return new
+
+
+def _epoch(report: StepReport, seconds: float) -> Epoch:
+    losses, signals = (
+        {name: float(value) for name, value in numbers.items()} for numbers in (report.losses, report.signals)
+    )
+    return Epoch(report.epoch, losses, signals, str(report.stage), seconds)
 
 
 def checkpoint_folder(folder: Path, run: int) -> Path:
