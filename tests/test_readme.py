@@ -22,7 +22,7 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
     lines = [f"{person}{number}.png,{person},{'joy' if number % 2 else 'fear'}" for person, number in rows]
     (faces / "labels.csv").write_text("\n".join(["file,identity,expression", *lines]))
     for person, number in rows:
-        Image.new("RGB", (40, 40), (10 * number, 5, 5)).save(faces / f"{person}{number}.png")
+        Image.new("RGB", (40, 40), (10 * number, 5, ord(person[0]))).save(faces / f"{person}{number}.png")
     given = {
         "data.root=DIR": f"data.root={faces}",
         "starting_points=studies/mine/best.yaml": None,

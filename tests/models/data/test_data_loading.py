@@ -19,9 +19,9 @@ GROUP = Path(__file__).parents[3] / "search_spaces" / "data"
 
 def write_folder(root: Path, images_each: int = 6) -> dict[str, Any]:
     rows = ["file,identity,expression"]
-    for person in ("ann", "bob"):
+    for place, person in enumerate(("ann", "bob")):
         for number in range(images_each):
-            Image.new("L", (40, 40), 10 * number).save(root / f"{person}{number}.png")
+            Image.new("L", (40, 40), 10 * number + place).save(root / f"{person}{number}.png")
             rows.append(f"{person}{number}.png,{person},{('joy', 'fear')[number % 2]}")
     (root / "labels.csv").write_text("\n".join(rows))
     return {"kind": "folder", "root": str(root), "size": 32}
@@ -102,7 +102,9 @@ def test_root_that_is_not_given_is_asked_for(root: object) -> None:
 
 @pytest.mark.parametrize("kind", [None, "photos", 3, ["folder"]])
 def test_unknown_kind_names_the_known_ones(kind: object) -> None:
-    assert data_problems({"kind": kind}) == [f"data.kind = {kind!r}; must be one of procedural, folder"]
+    assert data_problems({"kind": kind}) == [
+        f"data.kind = {kind!r}; must be one of procedural, folder, ferg, mug, celeba"
+    ]
 
 
 def test_people_with_too_few_images_are_refused_before_the_start(tmp_path: Path) -> None:
