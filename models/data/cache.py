@@ -104,9 +104,9 @@ def decode_files(stamps: Sequence[Stamp], size: int, folder: Path | None) -> Dec
         if found is None:
             _build(path, name, stamps, contents, size)
             found = _open(path, name, len(stamps))
-    if found is None:
-        raise OSError(f"{path}: was written but cannot be read back; is the disk of the cache whole?")
-    _write_durably(known, lambda temporary: temporary.write_text(name))
+        if found is None:
+            raise OSError(f"{path}: was written but cannot be read back; is the disk of the cache whole?")
+        _write_durably(known, lambda temporary: temporary.write_text(name))
     return found
 
 
