@@ -29,7 +29,7 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
         "resume=studies/mine": None,
     }
     arguments = [given.get(argument, argument) for argument in arguments]
-    config = resolve([argument for argument in arguments if argument is not None])
+    config = resolve([argument for argument in arguments if argument is not None] + [f"cache={tmp_path}/cache"])
     assert config.experiment == "subverted_ppgan"
 
 

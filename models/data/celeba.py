@@ -108,7 +108,7 @@ class CelebAConfig:
     ) -> Listing:
         columns = list(zip(*(attributes.rows[file] for file in files), strict=True))
         labels = dict(zip(attributes.names, columns, strict=True))
-        shown = {"1": self.attribute, "-1": f"not {self.attribute}"}
+        shown = {"1": self.attribute, "0": f"not {self.attribute}"}
         return Listing(
             files=[(folder / file).as_posix() for file in files],
             identity=[people[file] for file in files],
@@ -123,7 +123,7 @@ class CelebAConfig:
 @dataclass(frozen=True)
 class _Attributes:
     names: list[str]
-    rows: dict[str, list[str]]  # file to "1" or "-1" by attribute
+    rows: dict[str, list[str]]  # file to "1" or "0" by attribute
 
 
 def _find(root: Path, name: str, problems: list[str]) -> Path | None:
@@ -154,7 +154,7 @@ def _read_attributes(path: Path | None, problems: list[str]) -> _Attributes:
     for number in numbers:
         file, *values = lines[number - 1]
         if len(values) == len(names) and all(value in ("1", "-1") for value in values) and file not in rows:
-            rows[file] = values
+            rows[file] = ["1" if value == "1" else "0" for value in values]
         else:
             wrong.append(f"line {number}")
     if not names or wrong:

@@ -189,8 +189,9 @@ def _request(mapping: Mapping[str, Any]) -> _Request:
     source = KINDS[kind](**values)
     problems += [f"data.{problem}" for problem in source.problems()]
     if not isinstance(source, ProceduralConfig) and source.problems():
-        wrong = {problem.split(" = ")[0] for problem in source.problems()}
-        source = replace(source, **{field.name: field.default for field in fields(source) if field.name in wrong})
+        refused = {problem.split(" = ")[0] for problem in source.problems()}
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(source) if field.name in refused}
+        source = replace(source, **defaults)
 
     shares = mapping.get("split", {})
     if not isinstance(shares, Mapping):

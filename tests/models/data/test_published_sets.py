@@ -165,7 +165,7 @@ def test_celeba_is_read_as_published(tmp_path: Path, folders: bool) -> None:
     assert data.expression_names == ("Smiling", "not Smiling")
     assert data.expression.tolist() == [index % 2 for index in range(16)]
     assert tuple(data.attributes) == CELEBA_NAMES
-    assert data.attributes["Male"] == ("1",) * 6 + ("-1",) * 6 + ("1",) * 4
+    assert data.attributes["Male"] == ("1",) * 6 + ("0",) * 6 + ("1",) * 4
     with Image.open(root / ("Img" if folders else "") / "img_align_celeba" / "000001.jpg") as picture:
         middle = picture.crop((0, 20, 178, 198)).resize((32, 32), Image.Resampling.BICUBIC)
     assert (data.images[0] == np.asarray(middle).transpose(2, 0, 1)).all()
