@@ -163,7 +163,9 @@ def _decode_one(size: int, file: tuple[Stamp, str]) -> np.ndarray | str:
     except OSError as error:
         return error.strerror or str(error)
     if content and _content(data) != content:
-        raise DataError([f"{stamp.path}: changed while it was read; start again once nothing writes there any more"])
+        raise DataError(
+            [f"root: {stamp.path} changed while it was read; start again once nothing writes there any more"]
+        )
     try:
         return decoding.read_image(io.BytesIO(data), size)
     except Exception as error:  # decoders of broken files raise whatever their format's code runs into

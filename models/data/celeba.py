@@ -80,15 +80,14 @@ class CelebAConfig:
         for name, other in ((IDENTITIES, people), (PARTITION, partition)):
             if without := [file for file in attributes.rows if other and file not in other]:
                 problems.append(f"{name} lacks {len(without)} images of {ATTRIBUTES}: {listed(without)}; get it again")
-        chosen = set() if problems else self._chosen(people, problems)
+        chosen = set() if problems else self._chosen(Counter(people[file] for file in attributes.rows), problems)
         if problems or images is None:
             return Listing(problems=problems)
         files = [file for file in attributes.rows if people[file] in chosen]
         return self._listing(files, images.relative_to(self.root), attributes, people, partition)
 
-    def _chosen(self, people: Mapping[str, str], problems: list[str]) -> set[str]:
-        """Return the people to use."""
-        counts = Counter(people.values())
+    def _chosen(self, counts: Counter[str], problems: list[str]) -> set[str]:
+        """Return the people to use, given how many images each has."""
         enough = [person for person, count in counts.items() if count >= self.min_images]
         if len(enough) < max(2, self.identities):
             problems.append(
@@ -135,18 +134,18 @@ def _find(root: Path, name: str, problems: list[str]) -> Path | None:
     return None
 
 
-def _lines(path: Path, problems: list[str]) -> list[list[str]]:
+def _lines(path: Path, problems: list[str]) -> list[list[str]] | None:
     try:
         return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path.name} cannot be read: {error}")
-        return []
+        return None
 
 
 def _read_attributes(path: Path | None, problems: list[str]) -> _Attributes:
     """Read the table; what is wrong with it is added to ``problems``."""
-    lines = _lines(path, problems) if path else []
-    if not lines:
+    lines = _lines(path, problems) if path else None
+    if lines is None:
         return _Attributes([], {})
     names, rows = lines[1] if len(lines) > 1 else [], {}
     numbers = [number for number, line in enumerate(lines, 1) if number > 2 and line]
@@ -157,10 +156,10 @@ def _read_attributes(path: Path | None, problems: list[str]) -> _Attributes:
             rows[file] = ["1" if value == "1" else "0" for value in values]
         else:
             wrong.append(f"line {number}")
-    if not names or wrong:
+    if wrong or not rows:
         problems.append(
             f"{ATTRIBUTES} must have the number of images, a line of attribute names, then once an image its file and "
-            f"1 or -1 for each of them; not so: {listed(wrong) or 'line 2'}"
+            f"1 or -1 for each of them; not so: {listed(wrong) or 'no line'}"
         )
     elif lines[0] != [str(len(rows))]:
         problems.append(f"{ATTRIBUTES} announces {' '.join(lines[0])} images and lists {len(rows)}; get it again")
@@ -169,15 +168,16 @@ def _read_attributes(path: Path | None, problems: list[str]) -> _Attributes:
 
 def _read_column(path: Path | None, problems: list[str], permitted: tuple[str, ...] = ()) -> dict[str, str]:
     """Read a file of two columns, file and number; what is wrong with it is added to ``problems``."""
+    lines = _lines(path, problems) if path else None
     rows, wrong = {}, []
-    for number, line in enumerate(_lines(path, problems) if path else [], 1):
+    for number, line in enumerate(lines or [], 1):
         if len(line) == 2 and (line[1] in permitted if permitted else line[1].isdecimal()) and line[0] not in rows:
             rows[line[0]] = line[1]
         elif line:
             wrong.append(f"line {number}")
-    if path and (wrong or not rows):
+    if path and lines is not None and (wrong or not rows):
         values = f"one of {', '.join(permitted)}" if permitted else "a whole number"
         problems.append(
-            f"{path.name} must have a line an image, its file and {values}; not so: {listed(wrong) or 'empty'}"
+            f"{path.name} must have a line an image, its file and {values}; not so: {listed(wrong) or 'no line'}"
         )
     return rows

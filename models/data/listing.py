@@ -132,6 +132,10 @@ def _read(reading: _Reading) -> FaceData:
         told = [_named(listing, row, why) for row, why in unreadable.items()]
         problems.append(f"images that cannot be read: {listed(told)}; {listing.remedy}")
     kept = [row for row in rows if row not in unreadable]
+    if rows and not kept and listing.skip_unreadable:
+        problems.append(
+            f"none of the {len(rows)} files can be read: {_named(listing, rows[0], unreadable[rows[0]])}, ..."
+        )
     problems += _class_problems(listing, kept)
     if wrong or problems or decoded is None:
         raise DataError([*wrong, *(f"root = {source.root}: {problem}" for problem in problems)])
@@ -153,7 +157,7 @@ def _class_problems(listing: Listing, kept: Sequence[int]) -> list[str]:
         ("identities", listing.identity, "tell people apart"),
         ("expressions", listing.expression, "measure whether the expression survives"),
     ):
-        found = sorted({names[row] for row in kept})
+        found = sorted({names[row] for row in kept} - {""})  # empty labels are told as such
         if len(found) == 1:
             problems.append(f"fewer than two {plural}: {listed(found)}; at least two are needed to {why}")
     return problems

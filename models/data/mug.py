@@ -12,7 +12,7 @@ https://mug.ee.auth.gr/fed/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,39 +52,50 @@ class MugConfig:
             return Listing(problems=[f"is not a folder; give the folder {FOLDER}"])
         if (self.root / FOLDER).is_dir():
             return Listing(problems=[f"holds the folder {FOLDER}; give that one: data.root={self.root / FOLDER}"])
-        files, group, empty = [], [], []
-        takes = list(self._takes())
-        for take in takes:
-            frames = [frame for frame in visible(self.root / take) if frame.lower().endswith(".jpg")]
-            files += [f"{take}/{frame}" for frame in frames]
-            group += [take] * len(frames)
-            if not frames:
-                empty.append(take)
-        problems = []
-        if without := [person for person in self._people() if not any(take.startswith(f"{person}/") for take in takes)]:
-            problems.append(f"people without a take: {listed(without)}; expected <person>/<expression>/take*/*.jpg")
-        if empty:
-            problems.append(f"takes without a JPEG file: {listed(empty)}; extract the archive again, or remove them")
-        if not takes and not without:
-            problems.append(f"has no <person>/<expression>/take*/*.jpg; give the folder {FOLDER}")
+        people = [name for name in visible(self.root) if (self.root / name).is_dir()]
+        unknown: list[str] = []
+        takes = [take for person in people for take in self._takes(person, unknown)]
+        frames = {take: [name for name in visible(self.root / take) if name.lower().endswith(".jpg")] for take in takes}
+        group = [take for take, names in frames.items() for _ in names]
         return Listing(
-            files=files,
+            files=[f"{take}/{name}" for take, names in frames.items() for name in names],
             identity=[take.split("/")[0] for take in group],
             expression=[take.split("/")[-2] for take in group],
             group=group,
-            problems=problems,
+            problems=_problems(people, frames, unknown),
             remedy="extract the archive again, or remove them",
         )
 
-    def _people(self) -> list[str]:
-        return [name for name in visible(self.root) if (self.root / name).is_dir()]
+    def _takes(self, person: str, unknown: list[str]) -> Iterator[str]:
+        """Yield a person's folders of takes, relative to the root; others are added to ``unknown``."""
+        inner = f"{person}/{person}" if (self.root / person / person).is_dir() else person
+        for expression in self._folders(inner):
+            if expression.rpartition("/")[2] not in EXPRESSIONS:
+                unknown.append(expression)
+                continue
+            for take in self._folders(expression):
+                if take.rpartition("/")[2].startswith("take"):
+                    yield take
+                else:
+                    unknown.append(take)
 
-    def _takes(self) -> Iterator[str]:
-        """Folders of takes, relative to the root."""
-        for person in self._people():
-            inner = f"{person}/{person}" if (self.root / person / person).is_dir() else person
-            for expression in EXPRESSIONS:
-                folder = self.root / inner / expression
-                if folder.is_dir():
-                    names = [name for name in visible(folder) if name.startswith("take") and (folder / name).is_dir()]
-                    yield from (f"{inner}/{expression}/{name}" for name in names)
+    def _folders(self, folder: str) -> list[str]:
+        names = [f"{folder}/{name}" for name in visible(self.root / folder)]
+        return [name for name in names if (self.root / name).is_dir()]
+
+
+def _problems(people: Sequence[str], frames: Mapping[str, Sequence[str]], unknown: Sequence[str]) -> list[str]:
+    problems = []
+    if unknown:
+        problems.append(
+            f"folders that are neither a take nor one of {', '.join(EXPRESSIONS)}: {listed(unknown)}; expected "
+            "<person>/<expression>/take*: remove or rename them"
+        )
+    seen = {take.split("/")[0] for take in frames}
+    if without := [person for person in people if person not in seen]:
+        problems.append(f"people without a take: {listed(without)}; expected <person>/<expression>/take*/*.jpg")
+    if empty := [take for take, names in frames.items() if not names]:
+        problems.append(f"takes without a JPEG file: {listed(empty)}; extract the archive again, or remove them")
+    if not people:
+        problems.append(f"has no <person>/<expression>/take*/*.jpg; give the folder {FOLDER}")
+    return problems

@@ -80,6 +80,7 @@ def test_a_faulty_file_of_ferg_is_refused_by_name_and_left_out_on_request(tmp_pa
 def test_what_is_wrong_with_ferg_is_told_at_once(tmp_path: Path) -> None:
     root = draw_ferg(tmp_path)
     (root / "bonnie" / "bonnie_joys").mkdir()
+    (root / "bonnie" / "joy").mkdir()
     (root / "shrek" / "shrek_joy").mkdir(parents=True)
     for image in (root / "ray" / "ray_fear").iterdir():
         image.unlink()
@@ -88,7 +89,7 @@ def test_what_is_wrong_with_ferg_is_told_at_once(tmp_path: Path) -> None:
     (root / "ray" / "ray_joy" / "._ray_joy_1.png").write_bytes(b"left by an operating system")
     message = problems_of(FergConfig(root, size=48))
     assert "size = 48; must be a power of two" in message
-    assert "folders that FERG-DB does not have: bonnie/bonnie_joys, shrek" in message
+    assert "folders that FERG-DB does not have: bonnie/bonnie_joys, bonnie/joy, shrek" in message
     assert "without a PNG file: ray/ray_fear" in message
     assert "cannot be read: ray/ray_joy/ray_joy_1.png (" in message
     assert "4 problems" in message
@@ -149,9 +150,12 @@ def test_what_is_wrong_with_mug_is_told_at_once(tmp_path: Path) -> None:
     root = draw_mug(tmp_path)
     (root / "009").mkdir()
     (root / "001" / "fear" / "take000").mkdir(parents=True)
+    (root / "001" / "happy" / "take000").mkdir(parents=True)
+    (root / "002" / "fear" / "retake").mkdir(parents=True)
     (root / "002" / "anger" / "take000" / "img_0001.jpg").write_text("no image")
     message = problems_of(MugConfig(root, size=32))
     assert "people without a take: 009" in message
+    assert "sadness, surprise: 001/happy, 002/fear/retake;" in message
     assert "takes without a JPEG file: 001/fear/take000" in message
     assert "002/anger/take000/img_0001.jpg (not an image)" in message
 
@@ -230,6 +234,26 @@ def test_missing_texts_missing_images_and_half_a_table_of_celeba_are_told(tmp_pa
     message = problems_of(CelebAConfig(root, 32))
     assert "has no list_attr_celeba.txt, nor do its folders Img, Anno, Eval" in message
     assert "has no identity_CelebA.txt" in message
+
+
+def test_texts_of_celeba_without_a_line_and_binary_ones_are_told(tmp_path: Path) -> None:
+    root = draw_celeba(tmp_path)
+    (root / "list_attr_celeba.txt").write_text("0\nSmiling\n")
+    (root / "identity_CelebA.txt").write_text("")
+    (root / "list_eval_partition.txt").write_bytes(b"\xff\xfe")
+    message = problems_of(CelebAConfig(root, 32))
+    assert "for each of them; not so: no line" in message
+    assert "a whole number; not so: no line" in message
+    assert "list_eval_partition.txt cannot be read: 'utf-8'" in message
+    assert "3 problems" in message
+
+
+def test_leaving_out_every_file_is_refused(tmp_path: Path) -> None:
+    root = draw_ferg(tmp_path, images=1)
+    for image in root.rglob("*.png"):
+        image.write_text("no image")
+    message = problems_of(FergConfig(root, 32, skip_unreadable=True))
+    assert "none of the 14 files can be read: bonnie/bonnie_anger/bonnie_anger_1.png (not an image), ..." in message
 
 
 @pytest.mark.parametrize("name", ["ferg", "mug", "celeba"])
