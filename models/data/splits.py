@@ -122,7 +122,7 @@ def split_labels(
     """
     problems = config.problems()
     if config.by == "official" and (origin is None or origin.official is None):
-        problems.append("split.by = 'official'; these data come without a division of their own: image or identity")
+        problems.append("data.split.by = 'official'; these data come without a division of their own; image, identity")
     if problems:
         raise DataError(problems)
     units = _units(identity, config, origin)
