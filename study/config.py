@@ -298,4 +298,4 @@ def _data_problems(config: StudyConfig) -> list[str]:
         return []  # what is missing was reported when composing
     from models.data import data_problems
 
-    return list(data_problems(config.data))
+    return list(data_problems(config.data, config.cache))

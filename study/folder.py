@@ -27,6 +27,9 @@ from study.trial_run import checkpoint_folder, checkpoint_name
 
 ENVIRONMENT = "environment.json"
 
+LABEL_FILES = ("labels.csv", "list_attr_celeba.txt", "identity_CelebA.txt", "list_eval_partition.txt")
+"""Files that say who and what images show; sets without one say it by the names of folders."""
+
 
 class StudyFolder:
     """The folder of one study, locked."""
@@ -137,7 +140,7 @@ def locked(path: Path) -> Iterator[StudyFolder]:
 
 
 def data_digest(data: Mapping[str, Any]) -> str | None:
-    """Return a hash of a folder of images as far as names, sizes and labels go; None for data that are drawn.
+    """Return a hash of images on disk as far as names, sizes and labels go; None for data that are drawn.
 
     Cheap on purpose: pixels are not read.
     """
@@ -145,8 +148,10 @@ def data_digest(data: Mapping[str, Any]) -> str | None:
     if not isinstance(root, str):
         return None
     folder, digest = Path(root), hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
         digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\n".encode())
-    labels = folder / "labels.csv"
-    digest.update(labels.read_bytes() if labels.is_file() else b"")
+    for path in files:
+        if path.name in LABEL_FILES:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

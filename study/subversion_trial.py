@@ -118,7 +118,7 @@ class SubversionTrial:
 
     def _prepare(self) -> tuple[Material, Subverter]:
         context = self._context
-        faces, splits = load_splits(context.data)
+        faces, splits = load_splits(context.data, context.cache)
         size, identities = faces.images.shape[-1], len(faces.identity_names)
         if problems := self._subversion.refusals(
             size=size, identities=identities, latent=self._ppgan.latent, channel=self._channel

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from models.channel import PNG, Channel, channel_problems
@@ -127,12 +126,13 @@ class SubvertedPPGAN:
         return [f"trial.{line}" for line in refusals]
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
-        """Return what is wrong with the settings of the checks, a line each."""
+        """Return what is wrong with the settings of the data and the checks, a line each."""
+        problems = _split_problems(data)
         try:
             CheckConfig.from_mapping(checks)
         except ValueError as error:
-            return [f"checks.{line}" for line in str(error).splitlines()]
-        return []
+            problems += [f"checks.{line}" for line in str(error).splitlines()]
+        return problems
 
     def forecast_seconds(
         self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
@@ -172,13 +172,25 @@ class SubvertedPPGAN:
         return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
 
 
+def _split_problems(data: Mapping[str, Any]) -> list[str]:
+    """Refuse people whom no adversary has met in training: it could not name them, and every check would pass."""
+    split = data.get("split")
+    by = split.get("by", "image") if isinstance(split, Mapping) else "image"
+    if by == "image":
+        return []
+    return [
+        f"data.split.by={by}: the adversaries of subverted_ppgan name the people whom they were trained on, so people "
+        "of test images must be among those of training images; give data.split.by=image"
+    ]
+
+
 def _identities(data: Mapping[str, Any]) -> Any:
     """Return how many people the data show; 2, the least there can be, where that is not known yet."""
-    if data.get("kind") != "folder":
+    if "root" not in data:
         return data.get("identities", 2)
-    from models.data.folder import identities_in
+    from models.data import identities_in
 
-    return identities_in(Path(str(data.get("root")))) or 2
+    return identities_in(data) or 2
 
 
 EXPERIMENT = SubvertedPPGAN()
