@@ -95,9 +95,8 @@ class SubversionTrial:
             signals = self._signal_probe(material).in_training(subverter)
             return StepReport(1 + subverter.epochs, losses, done=False, signals=signals)
         if self._hidden is None:
-            self._hidden = self._hide(material, subverter)
-            signals = self._hidden.signals
-            return StepReport(2 + subverter.epochs, {}, done=False, signals=signals, stage=Stage.RELEASE)
+            self._hidden = hidden = self._hide(material, subverter)
+            return StepReport(2 + subverter.epochs, {}, done=False, signals=hidden.signals, stage=Stage.RELEASE)
         metrics, controls = self._judge(material, subverter, self._hidden)
         return StepReport(
             3 + subverter.epochs, {}, done=True, stage=Stage.CHECKS, metrics=metrics, controls=tuple(controls)
