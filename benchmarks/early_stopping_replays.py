@@ -69,17 +69,19 @@ def measure(
 
 def _compare(volume: Volume, curves: Sequence[Curve], whole: Replay, early: Replay) -> tuple[float, ...]:
     with_all, with_some = volume.growth(curves, whole), volume.growth(curves, early)
-    reached = with_some[-1][1] if with_some else 0.0
-    first = next((spent for spent, value in with_some if value >= reached - 1e-12), 0.0)
-    needed = next(spent for spent, value in with_all if value >= reached - 1e-12)
-    stopped = 1 - len(early.finished) / len(curves)
-    return early.worker_seconds / whole.worker_seconds, reached, first / needed if reached else 1.0, stopped
+    compute, stopped = early.worker_seconds / whole.worker_seconds, 1 - len(early.finished) / len(curves)
+    if not with_some:
+        return compute, 0.0, 1.0, stopped
+    spent, reached = with_some[-1]
+    needed = next(other for other, value in with_all if value >= reached - 1e-12)
+    return compute, reached, spent / needed, stopped
 
 
 class Volume:
     """Feasible hypervolume: of each stratum over that of all its trials, averaged over strata with anything feasible.
 
-    The reference point of a stratum is the worst that any of its trials, feasible or not, ended with.
+    The reference point of a stratum is the worst that any of its trials, feasible or not, ended with, and a tenth of
+    their range beyond.
     """
 
     def __init__(self, curves: Sequence[Curve]) -> None:
@@ -88,8 +90,9 @@ class Volume:
         for stratum in {one.stratum for one in curves}:
             own = [one for one in curves if one.stratum == stratum]
             losses = np.array([one.losses for one in own])
-            worst, best = losses.max(axis=0), losses.min(axis=0)
-            scale = np.maximum(worst - best, 1e-9)
+            span = np.ptp(losses, axis=0)
+            scale = np.where(span > 0, span, 1.0)
+            worst = losses.max(axis=0) + 0.1 * scale
             whole = _volume(own, worst, scale)
             if whole > 0:
                 self._scaled[stratum] = lambda some, w=worst, s=scale, all_=whole: _volume(some, w, s) / all_

@@ -9,9 +9,11 @@ from typing import Any
 
 import optuna
 import pytest
+import yaml
 from optuna.trial import TrialState
 from ray.tune.schedulers import TrialScheduler
 
+from analysis.__main__ import main as analyse
 from study.bounds import CLIP
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
@@ -71,6 +73,16 @@ def test_a_trial_competes_in_its_own_stratum_only(make_config: MakeConfig) -> No
     config = make_config("scheduler=empty", "trial.epochs=3", "searcher=random", "budget.trials=4", edit=edit)
     evaluate_all(config)
     assert [rows(config)[number]["outcome"] for number in range(4)] == ["ok", "ok", "stopped_early", "stopped_early"]
+
+
+def test_a_study_with_stopped_trials_is_reported_and_selected_from(make_config: MakeConfig) -> None:
+    config = config_of(make_config, "budget.trials=4", points(0.5, 0.54, 0.0, 0.3))
+    evaluate_all(config)
+    assert analyse(["report", str(config.output)]) == 0
+    assert "stopped by the scheduler before its end" in (config.output / "report.html").read_text()
+    assert analyse(["select", str(config.output), "--top", "3"]) == 0
+    chosen = yaml.safe_load((config.output / "best.yaml").read_text())["configurations"]
+    assert [item["trial"] for item in chosen] == [1, 0]
 
 
 class Told:
