@@ -27,6 +27,7 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
         "data.root=DIR": f"data.root={faces}",
         "starting_points=studies/mine/best.yaml": None,
         "resume=studies/mine": None,
+        "warm_start=studies/mine": None,
     }
     arguments = [given.get(argument, argument) for argument in arguments]
     config = resolve([argument for argument in arguments if argument is not None])
