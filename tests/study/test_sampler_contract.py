@@ -1,7 +1,7 @@
 """Optuna's own suite of what it requires of a sampler, over this project's one and over Optuna's as configured here.
 
-Its cases have one or two objectives and no constraints, which this project's own tests are about. Models are asked from
-the first finished trial on where the suite allows, since the suite's studies are short.
+Its cases have one or two objectives and no constraints, which this project's own tests are about. Models are asked
+from the first finished trial on where that is cheap, since the suite's studies are short.
 """
 
 from __future__ import annotations
