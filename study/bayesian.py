@@ -50,7 +50,7 @@ class BayesianSampler(optuna.samplers.BaseSampler):
         """Keep the settings.
 
         Args:
-            startup_trials: Finished trials before the model is asked; random until then.
+            startup_trials: Finished trials before the model is asked, >= 1; random until then.
             seed: Seed of all randomness.
         """
         self._startup_trials, self._seed = startup_trials, seed
@@ -69,7 +69,7 @@ class BayesianSampler(optuna.samplers.BaseSampler):
     ) -> dict[str, Any]:
         """Return the most promising configuration; nothing, so that it is drawn at random, before there is a model."""
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len(finished) < max(self._startup_trials, 2) or not search_space:
+        if len(finished) < self._startup_trials or not search_space:
             return {}
         others = [one for one in study.get_trials(deepcopy=False) if one.number != trial.number and one.params]
         running = [one.params for one in others if one.state is TrialState.RUNNING]
@@ -101,13 +101,13 @@ class BayesianSampler(optuna.samplers.BaseSampler):
         chosen = results.chosen(MOST_TRIALS)
         numbers = [finished[index].number for index in chosen], [one.number for one in stopped]
         key = [column.name for column in encoding.columns], numbers
-        if self._fitted[0] != key:
+        fitted, model = self._fitted
+        if model is None or fitted != key:
             beaten = encoding.encode([one.params for one in stopped])
             margins = results.margins[chosen]
             model = _fit_model(points[chosen], results.losses[chosen], margins, encoding.nominal, beaten)
-            self._fitted = key, model
-        assert self._fitted[1] is not None
-        return self._fitted[1]
+            self._fitted = key, model  # at once: threads of one study share the sampler
+        return model
 
 
 @dataclass(frozen=True)

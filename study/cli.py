@@ -60,6 +60,8 @@ def dry_run(config: StudyConfig) -> int:
 
     print(yaml.safe_dump(config.resolved, sort_keys=False, allow_unicode=True, width=120))
     _say_data(config)
+    for note in config.warm_start.notes:
+        print(note)
     print(forecast(config, plan(config.resources, detect_cpus(), detect_gpus())).describe())
     return OK
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
+from study.earlier import WarmStart, read_earlier
 from study.evaluation import Experiment
 from study.experiments import EXPERIMENTS, load_experiment
+from study.keeping import Keep, read_keep
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective
 from study.parameter import Value
@@ -103,6 +105,10 @@ class StudyConfig:
     """Seeds under which a configuration runs at most, >= 1."""
     racing: bool
     """Whether only promising configurations get more than one of them."""
+    keep: Keep | None
+    """Whose weights stay; None: everybody's."""
+    warm_start: WarmStart
+    """Finished trials of earlier studies, which the sampler knows from the beginning."""
     resolved: dict[str, Any]
     """The plain mapping all this was read from, defaults filled in; written as config.yaml."""
 
@@ -140,6 +146,7 @@ def read_config(
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend([] if resume else _output_problems(output))
     root.raw("resume")  # of a new study: null
+    root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
     objective = read_objective(root.raw("objective"), bounds, experiment.metrics, problems)
@@ -167,6 +174,8 @@ def read_config(
         # Neither is in the folders of studies that were started before there were replicates.
         replicates=1 if root.raw("replicates") is None else root.integer("replicates", 1),
         racing=True if root.raw("racing") is None else root.boolean("racing"),
+        keep=read_keep(root.raw("keep"), problems),
+        warm_start=WarmStart(),
         resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
         | {key: value for key, value in composed.items() if key not in _NOT_COPIED}
         | {"output": str(output), "storage": without_password(storage) or None},
@@ -176,6 +185,7 @@ def read_config(
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
     problems.extend(experiment.config_problems(config.data, config.adversaries))
+    config = replace(config, warm_start=_read_warm_start(config, problems))
     if problems:
         raise ConfigError(problems)
     return config
@@ -279,6 +289,16 @@ def _read_points(
     for index, point in enumerate(points):
         problems.extend(space.point_problems(f"starting_points={path}, configuration {index + 1}", point, trial))
     return points
+
+
+def _read_warm_start(config: StudyConfig, problems: list[str]) -> WarmStart:
+    if config.resolved.get("warm_start") is None:
+        return WarmStart()
+    if config.resume:
+        return read_earlier(config.output, problems)
+    from study.warm_start import read_warm_start  # compares studies by what resuming one compares
+
+    return read_warm_start(config, problems)
 
 
 def _resource_problems(config: StudyConfig) -> list[str]:

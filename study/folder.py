@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from study.config import CONFIG, POINTS, ConfigError, StudyConfig
 from study.durable import write_text_durably
+from study.earlier import WARM_START, write_earlier
 from study.records import PARTS, read_parts
 from study.replicate_records import REPLICATES
 from study.trial_run import checkpoint_folder, checkpoint_name
@@ -46,6 +47,7 @@ class StudyFolder:
         self._write_environment(described)
         if points := config.resolved.get("starting_points"):
             write_text_durably(self.path / POINTS, Path(points).read_text())
+        write_earlier(self.path, config.warm_start)
         self.write_config(config)
 
     def write_config(self, config: StudyConfig) -> None:
@@ -76,7 +78,7 @@ class StudyFolder:
 
     def undescribe(self) -> None:
         """Take the description away again: the study could not be started, and the folder holds none."""
-        for name in (CONFIG, POINTS, ENVIRONMENT):
+        for name in (CONFIG, POINTS, WARM_START, ENVIRONMENT):
             (self.path / name).unlink(missing_ok=True)
 
     def begin_run(self) -> None:

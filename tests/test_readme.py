@@ -29,6 +29,7 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
         "data.root=FERG_DB_256": f"data.root={draw_ferg(tmp_path)}",
         "starting_points=studies/mine/best.yaml": None,
         "resume=studies/mine": None,
+        "warm_start=studies/mine": None,
     }
     arguments = [given.get(argument, argument) for argument in arguments]
     config = resolve([argument for argument in arguments if argument is not None] + [f"cache={tmp_path}/cache"])
