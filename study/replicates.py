@@ -44,7 +44,9 @@ def aggregate(replicates: Sequence[Mapping[str, Measurement]]) -> dict[str, Meas
 
 def standard_error(values: Sequence[float]) -> float:
     """Return the standard error of the mean over replicates, in the unit of ``values``; NaN of fewer than two."""
-    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    if len(values) < 2:
+        return math.nan
+    return float(np.std(np.subtract(values, values[0]), ddof=1) / math.sqrt(len(values)))  # exactly 0 of equal values
 
 
 def _mean(given: Sequence[Measurement | None]) -> Measurement:

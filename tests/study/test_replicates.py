@@ -114,5 +114,6 @@ def test_a_verdict_holds_the_variance_between_seeds() -> None:
 
 def test_standard_error() -> None:
     assert standard_error([1.0, 3.0]) == pytest.approx(1.0)
+    assert standard_error([0.2000001] * 3) == 0.0
     assert math.isnan(standard_error([1.0]))
     assert math.isnan(standard_error([1.0, math.nan]))
