@@ -288,6 +288,15 @@ def test_only_outcomes_that_tell_of_a_configuration_are_taken_and_unmeasured_one
     assert "4 more ended without a result (" in config.warm_start.notes[0]
     assert "crashed 2" in config.warm_start.notes[0]
     assert "out of memory 2" in config.warm_start.notes[0]
+
+    def leak_searched(values: dict[str, Any]) -> None:
+        values.update(space={**space, "starting_points": []})
+        search_leak_too(values)
+
+    both = {trial.parameters["fault"]: trial for trial in warm(edit=leak_searched).warm_start.trials}
+    assert both["nan_metric"].values["leak"] is None  # an objective here: the trial as a whole was not measured
+    assert both["nan_metric"].margins == {"detectability": CLIP}
+    assert both["none"].margins["detectability"] < CLIP
     evaluate_all(config)
     told = {trial.params["fault"]: trial for trial in added(config)}
     assert all(value <= 0 for value in told["none"].constraints.values())
