@@ -26,6 +26,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from study.bounds import CLIP
 from study.evaluation import Stage
 
 
@@ -63,8 +64,11 @@ class Limit:
     values of the signal are worse."""
 
     def violation(self, reported: Mapping[str, float]) -> float:
-        """Return how far the signal is beyond the limit, in scales; 0 before it."""
-        return max((reported[self.signal] - self.limit) / self.scale, 0.0)
+        """Return how far the signal is beyond the limit, in scales; 0 before it, clipped as margins are.
+
+        Beyond the clip all are equally hopeless: what tells them apart there is noise.
+        """
+        return min(max((reported[self.signal] - self.limit) / self.scale, 0.0), CLIP)
 
 
 @dataclass(frozen=True)

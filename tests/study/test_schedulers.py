@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from study.bounds import CLIP
 from study.evaluation import Stage
 from study.schedulers import Decision, Limit, Signal, SignalSource, SuccessiveHalving
 
@@ -78,6 +79,9 @@ def test_a_signal_is_made_of_named_signals_in_their_directions() -> None:
     inside = source.read({**reported, "identity": 0.2, "utility": 0.9})
     assert inside is not None
     assert inside.violation == 0.0
+    beyond = source.read({**reported, "identity": 0.9, "utility": 0.5})
+    assert beyond is not None
+    assert beyond.violation == CLIP
     assert source.read({**reported, "auc": math.nan}) is None
     assert source.read({**reported, "utility": math.nan}) is None
     assert source.read({"ssim": 0.7, "auc": 0.6}) is None
