@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,18 @@ import pytest
 
 from benchmarks import own_trials
 from benchmarks.own_surrogate import INACTIVE, Answer, Surrogate, accuracy, encode, leave_each_out
-from benchmarks.own_trials import MEASURED, OwnTrials, Trial, read_trial
+from benchmarks.own_trials import MEASURED, OwnTrials, Trial, make_trial
 from benchmarks.search_own import Judge, choose, dominated, hypervolume, paired
+from benchmarks.space_records import Record, RecordFile, record_key
+from models.measurement import Measurement
 from study.compose import compose_config
 from study.config import StudyConfig
+from study.empty import EXPERIMENT as EMPTY
+from study.evaluation import Context
+from study.objective import Score, score, unmeasured
 from study.outcomes import Outcome
 from study.parameter import CATEGORICAL, FLOAT, Parameter
+from study.records import FinishedTrial, Records
 
 
 class Nearest:
@@ -59,14 +67,59 @@ def surrogate(config: StudyConfig, trials: tuple[Trial, ...]) -> Surrogate:
     return Surrogate(config.space.parameters, trials, Nearest, Nearest)
 
 
-def test_a_row_of_the_records_keeps_what_was_measured() -> None:
-    row = {"param.x": 0.5, "param.y": None, "objective.quality": 0.9, "objective.leak": math.nan, "seed": 3}
-    row |= {"constraint.leak": 3.0, "verdict.leak": "missing", "constraint.detect": -0.5, "verdict.detect": "pass"}
-    assert read_trial(row | {"outcome": "check_missing"}) == Trial(
-        {"x": 0.5}, "without leak", {"quality": 0.9, "margin.detect": -0.5}
+def test_a_trial_keeps_what_was_measured_and_faults_are_left_out(config: StudyConfig) -> None:
+    objectives, verdicts = {"quality": 0.9, "leak": math.nan}, {"leak": "missing", "detectability": "pass"}
+    missing = Score(objectives, {"leak": 3.0, "detectability": -0.5}, verdicts, Outcome.CHECK_MISSING)
+    assert make_trial({"x": 0.5}, missing) == Trial(
+        {"x": 0.5}, "without leak", {"quality": 0.9, "margin.detectability": -0.5}
     )
-    assert read_trial(row | {"outcome": "diverged"}) == Trial({"x": 0.5}, "diverged", {})
-    assert read_trial(row | {"outcome": "crashed"}) is None
+    diverged = unmeasured(config.objective, Outcome.DIVERGED)
+    assert make_trial({"x": 0.5}, diverged) == Trial({"x": 0.5}, "diverged", {})
+    assert make_trial({"x": 0.5}, unmeasured(config.objective, Outcome.CRASHED)) is None
+
+
+def measure(x: float, folder: Path) -> Mapping[str, Measurement]:
+    trial = {**EMPTY.defaults(), "x": x, "epochs": 1}
+    return EMPTY.start(trial, 0, Context({}, {}, folder, folder, "cpu")).step().metrics
+
+
+def test_a_study_folder_is_read_while_it_runs(config: StudyConfig, tmp_path: Path) -> None:
+    metrics = measure(0.52, tmp_path)
+    result = score(config.objective, EMPTY.metrics, metrics)
+    records = Records(replace(config, output=tmp_path), EMPTY.metrics)
+    (tmp_path / "parts").mkdir()
+    records.write(FinishedTrial(0, {"shape": "round", "x": 0.52}, 0, result, metrics, (), (), 1.0, 2.0))
+    (trial,) = own_trials.read_rows(tmp_path, config)
+    assert trial is not None
+    assert trial.parameters == {"shape": "round", "x": 0.52}
+    assert trial.values["margin.leak"] == pytest.approx(-0.6)
+    assert trial.values["quality"] == pytest.approx(1 - 0.18**2)
+
+
+def test_a_fixed_design_gives_what_was_measured_alike_and_lies_in_the_space(
+    config: StudyConfig, tmp_path: Path
+) -> None:
+    bounds = [(bound.check, bound.text, bound.scale) for bound in config.objective.bounds]
+    metrics = measure(0.25, tmp_path)
+
+    def add(values: dict[str, Any], seed: int = 0, adversaries: Any = config.adversaries, outcome: str = "ok") -> None:
+        checks = {"adversaries": adversaries, "bounds": bounds}
+        key = record_key(config.trial | values, seed, config.data, checks)
+        measured = metrics if outcome == "ok" else {}
+        RecordFile(tmp_path / "records.jsonl").append(Record(key, values, seed, outcome, None, measured))
+
+    add({"x": 0.25})
+    add({"x": 0.3}, seed=1)
+    add({"x": 0.4}, adversaries={"other": 1})
+    add({"epochs": 7})
+    add({"x": 1.5})
+    add({"x": 0.6}, outcome="refused")
+    add({"x": 0.7}, outcome="diverged")
+    found = own_trials.read_design(tmp_path / "records.jsonl", config)
+    assert found[1:] == [Trial({"shape": "round", "x": 0.7}, "diverged", {})]
+    assert found[0] is not None
+    assert found[0].parameters == {"shape": "round", "x": 0.25}
+    assert found[0].values["margin.leak"] < 0
 
 
 def test_studies_under_other_bounds_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
