@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import own_trials
+from benchmarks import own_trials, search_own
 from benchmarks.own_surrogate import INACTIVE, Answer, Surrogate, accuracy, encode, leave_each_out
 from benchmarks.own_trials import MEASURED, OwnTrials, Trial, make_trial
 from benchmarks.search_own import Judge, choose, dominated, hypervolume, paired
@@ -197,6 +197,19 @@ def test_the_hypervolume_of_boxes_is_their_union() -> None:
     corners = np.random.default_rng(0).random((6, 3))
     inside = (np.random.default_rng(1).random((40000, 1, 3)) >= corners).all(axis=2).any(axis=1).mean()
     assert hypervolume(corners[~dominated(corners)]) == pytest.approx(inside, abs=0.01)
+
+
+def test_a_run_asks_as_a_study_does(
+    config: StudyConfig, trials: tuple[Trial, ...], surrogate: Surrogate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Judge(config, trials, surrogate, count=20)
+    studies = OwnTrials(make_studies().settings, trials)
+    monkeypatch.setattr(search_own, "_bench", lambda objective: (studies, surrogate, judge))
+    monkeypatch.setattr(search_own, "STAGES", (4, 12))
+    result = search_own.run("tpe", "empty", 3)
+    assert 0 < result["feasible"] <= 12
+    assert 0.0 <= result["worth"][0] <= result["worth"][1] <= 1.1
+    assert search_own.run("tpe", "empty", 3)["worth"] == result["worth"]
 
 
 def row(worth: float, spent: float = 10.0) -> dict[str, object]:
