@@ -50,7 +50,7 @@ def forest() -> Model:
     """Return extremely randomised trees (Geurts, Ernst and Wehenkel 2006), averaged."""
     from sklearn.ensemble import ExtraTreesRegressor
 
-    return ExtraTreesRegressor(TREES, min_samples_leaf=3, random_state=0)
+    return ExtraTreesRegressor(TREES, random_state=0)
 
 
 def forest_classifier() -> Model:
