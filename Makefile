@@ -8,6 +8,8 @@ PYTHON ?= python3
 STUDY ?= studies/$(shell date +%Y%m%d-%H%M%S)
 BIN := .venv/bin
 READY := .venv/.ready
+# Two processes, a file of tests in one of them: most slow tests wait for Ray, not for a core.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: study test test-fast check setup
 .DEFAULT_GOAL := study
@@ -28,10 +30,10 @@ study: $(READY)
 	$(BIN)/python -m analysis select $(STUDY)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from analysis.errors import AnalysisError
 from analysis.records import load_study
 from analysis.report import write_report
 from analysis.select import select, write_selection
+from analysis.weights import weights_removed
 from analysis.words import count
 
 FAILED = 2
@@ -71,6 +72,14 @@ def _select(options: argparse.Namespace) -> int:
     write_selection(selection, output)
     if len(selection.trials) < selection.asked:
         print(f"warning: only {count(len(selection.trials), 'trial')} could be selected", file=sys.stderr)
+    for trial in selection.trials:
+        if weights_removed(options.folder, trial):
+            print(
+                f"warning: trial {trial} has no weights any more, they were removed as the study went (keep.best, "
+                f"keep.gigabytes); {options.folder}/artifacts/{trial}/config.yaml has its configuration and its seed, "
+                f"and python -m study starting_points={output} trains it anew",
+                file=sys.stderr,
+            )
     print(f"{output}: trial {', '.join(map(str, selection.trials))}")
     return 0
 

@@ -12,6 +12,7 @@ from analysis.fronts import front_mask
 from analysis.ranking import ranked
 from analysis.records import Metric, Study
 from analysis.schema import Constraint
+from analysis.seeds import seed_text
 from analysis.strata import label
 from analysis.summary import objective_interval
 from analysis.words import (
@@ -56,7 +57,7 @@ def _trial(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]]) -> d
         "outcome": plain(outcome),
         "meaning": OUTCOMES.get(outcome, ""),
         "strata": [label(study, name, row) for name in study.strata],
-        "seed": None if study.seed[row] is None else str(study.seed[row]),
+        "seed": seed_text(study, row),
         "seconds": finite(study.seconds[row]),
         "error": study.error[row],
         "objectives": [_objective(study, index, row) for index in range(len(study.schema.objectives))],

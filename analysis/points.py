@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from analysis.checks import failed_checks
 from analysis.records import Study
+from analysis.seeds import spread_text
 from analysis.strata import label
 from analysis.words import escape_plotly, metric_label, number, plain, short_label
 
@@ -42,7 +43,10 @@ def _hover(study: Study, row: int) -> str:
     lines = [f"<b>Trial {study.trial[row]}</b> · {'feasible' if study.feasible[row] else plain(study.outcome[row])}"]
     lines.append(" · ".join(escape_plotly(label(study, name, row)) for name in study.strata))
     for objective in study.schema.objectives:
-        lines.append(f"{escape_plotly(short_label(objective))}: {number(float(study.objectives[objective.name][row]))}")
+        value = number(float(study.objectives[objective.name][row])) + spread_text(study, objective.name, row)
+        lines.append(f"{escape_plotly(short_label(objective))}: {value}")
+    if study.replicates[row] > 1:
+        lines.append(f"means over {study.replicates[row]} seeds, \u00b1 standard error")
     failed = failed_checks(study, row)
     if failed:
         lines.append("beyond the bound: " + ", ".join(escape_plotly(metric_label(name)) for name in failed))

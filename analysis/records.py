@@ -76,6 +76,10 @@ class Study:
     """By ``metric`` or ``metric.member``."""
     verdicts: Mapping[str, tuple[str, ...]]
     """By check; the judgement from intervals, as against ``constraints``, which are estimates."""
+    replicates: NDArray[np.int64]
+    """Seeds under which each configuration ran; objectives, metrics and margins are means over them."""
+    standard_errors: Mapping[str, Floats]
+    """Of each objective's mean over the seeds; NaN of one seed."""
     seconds: Floats
     seed: tuple[int | None, ...]
     finished: Floats
@@ -137,6 +141,8 @@ def load_study(folder: Path) -> Study:
             item.check: tuple(value or "missing" for value in _objects(table, f"verdict.{item.check}"))
             for item in schema.constraints
         },
+        replicates=np.asarray([value or 1 for value in _objects(table, "replicates")], dtype=np.int64),
+        standard_errors={item.name: _floats(table, f"standard_error.{item.name}") for item in schema.objectives},
         seconds=_floats(table, "seconds"),
         seed=tuple(_objects(table, "seed")),
         finished=_floats(table, "finished"),

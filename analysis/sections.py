@@ -197,6 +197,11 @@ def trials(study: Study, order: np.ndarray) -> Section:
         "Small numbers are 95 % intervals. A trial is on the front if no feasible trial dominates it in all objectives "
         "together.</p>"
     )
+    if (study.replicates > 1).any():
+        html += (
+            "<p>Values of trials with several seeds are means over these, \u00b1 their standard error; the intervals "
+            "hold the variance between seeds as well.</p>"
+        )
     return Section("trials", "Trials", "Trials", html + tables.trials_table(study, order) + more)
 
 

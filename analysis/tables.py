@@ -11,6 +11,7 @@ from analysis.fronts import front_mask
 from analysis.ranking import worst_margin
 from analysis.records import Study
 from analysis.schema import Objective
+from analysis.seeds import spread_text
 from analysis.strata import label
 from analysis.summary import objective_interval
 from analysis.words import (
@@ -78,7 +79,8 @@ def trials_table(study: Study, order: np.ndarray) -> str:
         for item in study.schema.objectives
     ]
     headers += ["Worst margin <small>[no unit]<br>within bounds at or below 0</small>", "Stopped by", "Outcome"]
-    headers += ["Time <small>[s]</small>"]
+    several = bool((study.replicates > 1).any())
+    headers += ["Seeds"] * several + ["Time <small>[s]</small>"]
     rows = []
     for row in order[:MOST_ROWS]:
         star = '<span title="not dominated by any feasible trial">\u2605 yes</span>' if on_front[row] else ""
@@ -91,6 +93,7 @@ def trials_table(study: Study, order: np.ndarray) -> str:
             escape(failed),
             escape(plain(study.outcome[row])),
         ]
+        cells += [str(study.replicates[row])] * several
         cells += [f"{study.seconds[row]:.0f}" if np.isfinite(study.seconds[row]) else number(None)]
         rows.append(cells)
     return table("Trials, best first", headers, rows, classes="trials")
@@ -106,7 +109,8 @@ def _stopped_by(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]])
 
 def _estimate(study: Study, objective: Objective, row: int) -> str:
     spread = interval(*objective_interval(study, objective, row))
-    return number(float(study.objectives[objective.name][row])) + (f" <small>{spread}</small>" if spread else "")
+    value = number(float(study.objectives[objective.name][row])) + spread_text(study, objective.name, row)
+    return value + (f" <small>{spread}</small>" if spread else "")
 
 
 def configuration_table(study: Study, row: int) -> str:

@@ -1,88 +1,175 @@
-"""What early stopping saves and loses on synthetic learning curves, by how well the signal foretells the end.
+"""What early stopping saves on recorded learning curves, and what the signals foretell.
 
-    python benchmarks/early_stopping.py [--trials 243] [--workers 64] [--seeds 20]
+    python -m benchmarks.early_stopping FOLDER... [--orders 50] [--keep FILE.json]
 
-Curves of 27 epochs fall to their final objectives at different speeds, with noise in every epoch; every check fails at
-first, and half of the trials pass at the end. Rungs at epochs 3 and 9, one in three goes on. Printed are the mean
-share of worker time saved and the mean hypervolume kept, for one and two objectives; "shuffled" signals belong to
-other trials and so say nothing. Synthetic: what a real signal is worth is to be measured on recorded curves.
+FOLDERs are studies that ran without a scheduler, finished or still running; their trials are read, nothing is trained.
+
+Printed, and with ``--keep`` written as JSON:
+
+- Where the time of a trial goes, by family and stage.
+- Spearman's rank correlation of each signal, at each epoch and before the checks, with the objective and the margins
+  at the end, with 95 % bootstrap intervals, by family and over all families (ranks taken inside each family).
+- What the default scheduler saves and loses, over orders of arrival, for one and for three objectives; and what
+  settings do that were chosen on one half of the trials, measured on the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from study.schedulers import Signal, SuccessiveHalving
-from study.simulator import Curve
-from study.simulator import replay as run
+from benchmarks.early_stopping_curves import QUALITY, TARGETS, Recorded, Target, read_curves
+from benchmarks.early_stopping_replays import Settings, choose, halves, measure
 
-EPOCHS, FIRST, REDUCTION = 27, 3, 3
+STRATA = ("subversion.family", "subversion.secret", "channel")
+DEFAULT = Settings(2, 3, True, (("steganalysis", "quick_steganalysis", 0.55),))
+"""As ``search_spaces/scheduler/successive_halving.yaml`` says."""
+
+KEEP, SPLITS, RESAMPLES = 0.98, 5, 500
+"""Hypervolume that chosen settings must keep where they are chosen; divisions in halves; bootstrap resamples."""
 
 
-def curves(count: int, objectives: int, seed: int, noise: float) -> list[Curve]:
-    """Return synthetic curves whose objectives end uniformly in [0, 1], reported with ``noise`` added."""
-    rng, found = np.random.default_rng(seed), []
-    fall = np.exp(-np.arange(1, EPOCHS + 1) / 6.0)
-    for _ in range(count):
-        final, speed, margin = rng.random(objectives), rng.uniform(0.5, 1.5), rng.uniform(-1.0, 1.0)
-        losses = final + np.outer(speed * fall, np.ones(objectives)) + noise * rng.standard_normal((EPOCHS, objectives))
-        violations = np.maximum(margin + 3.0 * fall + noise * rng.standard_normal(EPOCHS), 0.0)
-        signals = tuple(Signal(tuple(loss), float(v)) for loss, v in zip(losses.tolist(), violations, strict=True))
-        found.append(Curve(signals, float(rng.uniform(1.0, 3.0)), tuple(final), feasible=margin <= 0))
+def ends(trial: Recorded) -> dict[str, float]:
+    """Return what signals are to foretell: the objective, and the margin of every check."""
+    return {QUALITY: trial.objectives[QUALITY], **{f"margin {check}": v for check, v in trial.margins.items()}}
+
+
+def correlation(pairs: np.ndarray, groups: Sequence[str], rng: np.random.Generator) -> tuple[float, float, float]:
+    """Return Spearman's correlation with its 95 % bootstrap limits, ranks taken inside each group.
+
+    Args:
+        pairs: Signal and end of each trial, (trials, 2).
+        groups: Group of each trial.
+        rng: Draws the resamples.
+    """
+    labels = np.asarray(groups)
+
+    def of(rows: np.ndarray) -> float:
+        ranks = np.zeros((len(rows), 2))
+        for label in np.unique(labels[rows]):
+            own = labels[rows] == label
+            ranks[own] = stats.rankdata(pairs[rows][own], axis=0) / (own.sum() + 1) - 0.5
+        spread = ranks.std(axis=0).prod()
+        return float((ranks[:, 0] * ranks[:, 1]).mean() / spread) if spread > 0 else np.nan
+
+    resampled = [of(rng.integers(len(pairs), size=len(pairs))) for _ in range(RESAMPLES)]
+    low, high = np.nanquantile(resampled, (0.025, 0.975)) if np.isfinite(resampled).any() else (np.nan, np.nan)
+    return of(np.arange(len(pairs))), float(low), float(high)
+
+
+def correlations(trials: Sequence[Recorded]) -> list[dict[str, Any]]:
+    """Return a row for every family, point of the training, signal and end with at least eight trials."""
+    rng, rows = np.random.default_rng(0), []
+    most = max((sum(step.stage == "training" for step in trial.steps) for trial in trials), default=0)
+    points = [*(f"epoch {number}" for number in range(1, most + 1)), "release"]
+    for family, point in itertools.product(["all", *sorted({trial.family for trial in trials})], points):
+        told = [(trial, trial.signals(point)) for trial in trials if family in ("all", trial.family)]
+        seen = [(trial, signals) for trial, signals in told if signals]
+        for signal in sorted({name for _, signals in seen for name in signals}):
+            usable = [(trial, signals[signal]) for trial, signals in seen if np.isfinite(signals.get(signal, np.nan))]
+            for end in ends(trials[0]):
+                pairs = np.array([(value, ends(trial)[end]) for trial, value in usable]).reshape(-1, 2)
+                if len(pairs) < 8 or (pairs.max(axis=0) == pairs.min(axis=0)).any():
+                    continue
+                found = correlation(pairs, [trial.family for trial, _ in usable], rng)
+                names = {"family": family, "point": point, "signal": signal, "end": end, "trials": len(pairs)}
+                rows.append(names | dict(zip(("rho", "low", "high"), (round(v, 3) for v in found), strict=True)))
+    return rows
+
+
+def time_shares(trials: Sequence[Recorded]) -> list[dict[str, Any]]:
+    """Return median seconds by family and stage."""
+    rows = []
+    for family in sorted({trial.family for trial in trials}):
+        own = [trial.seconds for trial in trials if trial.family == family]
+        stages = {stage: round(float(np.median([one.get(stage, 0.0) for one in own])), 1) for stage in _STAGES}
+        rows.append({"family": family, "trials": len(own), **stages})
+    return rows
+
+
+_STAGES = ("set_up", "training", "release", "checks")
+
+
+def grid(target: Target) -> list[Settings]:
+    """Return the settings among which is chosen."""
+    rungs = [(first, reduction, True) for first in (2, 3, 99) for reduction in (2, 3, 4)]
+    limits = [
+        tuple(("steganalysis", "quick_steganalysis", limit) for limit in steganalysis)
+        + tuple(("strong_identity", "quick_identity_excess", limit) for limit in identity)
+        for steganalysis in ((), (0.52,), (0.55,), (0.6,))
+        for identity in ((), (0.02,), (0.05,))
+    ]
+    found = [Settings(*rung, checks) for rung in rungs for checks in limits]
+    if "quick_steganalysis" not in target.objectives:
+        both = (("quick_steganalysis", 1.0), ("quick_identity_excess", 1.0))
+        found += [Settings(*rung, (), compared) for rung in rungs for compared in (both, both[:1])]
+    else:
+        found = [Settings(*rung) for rung in rungs]
     return found
 
 
-def hypervolume(trials: Sequence[Curve]) -> float:
-    """Return the share of [0, 1] or of the unit square that the feasible trials dominate."""
-    area, lowest = 0.0, 1.0
-    for point in sorted(one.losses for one in trials if one.feasible):
-        if len(point) == 1:
-            return 1.0 - point[0]
-        if point[1] < lowest:
-            area, lowest = area + (1.0 - point[0]) * (lowest - point[1]), point[1]
-    return area
+def savings(trials: Sequence[Recorded], orders: int) -> list[dict[str, Any]]:
+    """Return a row for the default and one for chosen settings, for each target."""
+    rows = []
+    for target in TARGETS:
+        _, values = measure(trials, target, DEFAULT, orders=orders)
+        rows.append({"target": target.name, "settings": "default", **_summary(values)})
+        chosen = []
+        for split in range(SPLITS):
+            first, second = halves(trials, split)
+            for own, other in ((first, second), (second, first)):
+                settings = choose(own, target, grid(target), orders=5, keep=KEEP)
+                chosen.append(measure(other, target, settings, orders=10)[1])
+        rows.append({"target": target.name, "settings": "chosen on the other half", **_summary(np.concatenate(chosen))})
+    return rows
 
 
-def shuffled(trials: Sequence[Curve], seed: int) -> list[Curve]:
-    """Return the trials with each other's signals."""
-    order = np.random.default_rng(seed).permutation(len(trials))
-    return [replace(one, signals=trials[other].signals) for one, other in zip(trials, order, strict=True)]
+def _summary(values: np.ndarray) -> dict[str, Any]:
+    names = ("compute", "kept", "same", "stopped")
+    means = {name: round(float(mean), 3) for name, mean in zip(names, values.mean(axis=0), strict=True)}
+    low, high = np.quantile(values[:, 2], (0.1, 0.9))
+    return means | {"same_10": round(float(low), 3), "same_90": round(float(high), 3), "orders": len(values)}
 
 
-def measure(trials: Sequence[Curve], workers: int) -> tuple[float, float, float]:
-    """Return share of worker time saved, share of hypervolume kept, and real milliseconds of the replay."""
-    whole = run(trials, workers)
-    start = time.perf_counter()
-    early = run(trials, workers, SuccessiveHalving(FIRST, REDUCTION))
-    milliseconds = 1000 * (time.perf_counter() - start)
-    kept = hypervolume([trials[index] for index in early.finished]) / hypervolume(trials)
-    return 1.0 - early.worker_seconds / whole.worker_seconds, kept, milliseconds
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as a markdown table."""
+    if not rows:
+        return "nothing yet"
+    lines = ["| " + " | ".join(rows[0]) + " |", "| " + " | ".join("---" for _ in rows[0]) + " |"]
+    return "\n".join([*lines, *("| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows)])
 
 
-def main() -> int:
-    """Measure and print a markdown table."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read, measure, print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=243)
-    parser.add_argument("--workers", type=int, default=64)
-    parser.add_argument("--seeds", type=int, default=20)
-    options = parser.parse_args()
-    print(
-        "| objectives | signal | time saved | hypervolume kept (worst) | ms a replay |\n| --- | --- | --- | --- | --- |"
-    )
-    for objectives in (1, 2):
-        for name, noise in (("noise 0.05", 0.05), ("noise 0.2", 0.2), ("noise 0.5", 0.5), ("shuffled", 0.05)):
-            sets = [curves(options.trials, objectives, seed, noise) for seed in range(options.seeds)]
-            if name == "shuffled":
-                sets = [shuffled(trials, seed) for seed, trials in enumerate(sets)]
-            saved, kept, took = np.array([measure(trials, options.workers) for trials in sets]).T
-            share = f"{kept.mean():.3f} ({kept.min():.3f})"
-            print(f"| {objectives} | {name} | {saved.mean():.0%} | {share} | {np.median(took):.0f} |", flush=True)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--orders", type=int, default=50)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args(arguments)
+    trials = [trial for folder in options.folders for trial in read_curves(folder, STRATA)]
+    if len(trials) < 8:
+        print(
+            f"{len(trials)} finished trials in {', '.join(map(str, options.folders))}; give 8 or more", file=sys.stderr
+        )
+        return 1
+    found = {
+        "trials": len(trials),
+        "seconds": time_shares(trials),
+        "correlations": correlations(trials),
+        "savings": savings(trials, options.orders),
+    }
+    for name in ("seconds", "correlations", "savings"):
+        print(f"\n{name}\n\n{table(found[name])}", flush=True)
+    if options.keep:
+        options.keep.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 

@@ -19,6 +19,7 @@ from models.checks.battery import HonestBattery, OriginalsBattery, fit_on_origin
 from models.checks.config import CheckConfig
 from models.checks.material import Labels, LabelSplits, Release
 from models.data import SPLITS, FaceData, Splits
+from models.data.tensors import shared_tensor
 from models.ppgan.config import PPGANConfig
 from models.ppgan.release import StageOne, stage_one
 from models.randomness import numpy_generator
@@ -70,7 +71,7 @@ def honest_material(
         FloatingPointError: If the PP-GAN's training diverges.
     """
     rows = {name: torch.tensor(getattr(splits, name)) for name in SPLITS}
-    images = torch.tensor(faces.images)
+    images = shared_tensor(faces.images)
     inputs = Release(**{name: images[rows[name]] for name in SPLITS})
     labels = Labels(
         _label_splits(torch.tensor(faces.identity), rows, len(faces.identity_names)),

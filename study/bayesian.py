@@ -7,7 +7,8 @@ with inequality constraints"), over random configurations and ever closer neighb
 mean is the hypervolume (Zhang and Golovin 2020, "Random hypervolume scalarizations for provable multi-objective black
 box optimization", lemma 5). Margins are flattened by the bilog of Eriksson and Poloczek 2021 ("Scalable constrained
 Bayesian optimization"), which keeps the boundary sharp. Configurations that are being evaluated count with the values
-that are expected of them.
+that are expected of them. Trials that a scheduler stopped count as bad in every objective as the worst measured one,
+and say nothing of the constraints: without that, the objectives' processes would promise the same place again.
 
 What it proposes is a function of its seed, the trial's number and the study's trials alone.
 """
@@ -49,7 +50,7 @@ class BayesianSampler(optuna.samplers.BaseSampler):
         """Keep the settings.
 
         Args:
-            startup_trials: Finished trials before the model is asked; random until then.
+            startup_trials: Finished trials before the model is asked, >= 1; random until then.
             seed: Seed of all randomness.
         """
         self._startup_trials, self._seed = startup_trials, seed
@@ -68,7 +69,7 @@ class BayesianSampler(optuna.samplers.BaseSampler):
     ) -> dict[str, Any]:
         """Return the most promising configuration; nothing, so that it is drawn at random, before there is a model."""
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len(finished) < max(self._startup_trials, 2) or not search_space:
+        if len(finished) < self._startup_trials or not search_space:
             return {}
         others = [one for one in study.get_trials(deepcopy=False) if one.number != trial.number and one.params]
         running = [one.params for one in others if one.state is TrialState.RUNNING]
@@ -76,7 +77,8 @@ class BayesianSampler(optuna.samplers.BaseSampler):
         results = Results.of(study, finished)
         encoding = make_encoding(search_space, [one.params for one in finished])
         points, pending = encoding.encode([one.params for one in finished]), encoding.encode(running)
-        acquisition = Acquisition(self._model(encoding, points, results, finished), pending, rng)
+        stopped = [one for one in others if one.state is TrialState.PRUNED][-MOST_TRIALS:]
+        acquisition = Acquisition(self._model(encoding, points, results, finished, stopped), pending, rng)
         structures = np.concatenate([points, pending])
         known = encoding.encode([one.params for one in others])  # those that failed as well, or that nobody could run
         return encoding.decode(maximise(acquisition, encoding, points[results.order], structures, known, rng))
@@ -87,15 +89,25 @@ class BayesianSampler(optuna.samplers.BaseSampler):
         """Return a random value: there is no model yet, or no finished trial has had this parameter."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
-    def _model(self, encoding: Encoding, points: Array, results: Results, finished: Sequence[FrozenTrial]) -> _Model:
-        """Return the model of the finished trials, fitted only if there are others than when last asked."""
+    def _model(
+        self,
+        encoding: Encoding,
+        points: Array,
+        results: Results,
+        finished: Sequence[FrozenTrial],
+        stopped: Sequence[FrozenTrial],
+    ) -> _Model:
+        """Return the model of finished and stopped trials, fitted only if there are others than when last asked."""
         chosen = results.chosen(MOST_TRIALS)
-        key = [column.name for column in encoding.columns], [finished[index].number for index in chosen]
-        if self._fitted[0] != key:
-            model = _fit_model(points[chosen], results.losses[chosen], results.margins[chosen], encoding.nominal)
-            self._fitted = key, model
-        assert self._fitted[1] is not None
-        return self._fitted[1]
+        numbers = [finished[index].number for index in chosen], [one.number for one in stopped]
+        key = [column.name for column in encoding.columns], numbers
+        fitted, model = self._fitted
+        if model is None or fitted != key:
+            beaten = encoding.encode([one.params for one in stopped])
+            margins = results.margins[chosen]
+            model = _fit_model(points[chosen], results.losses[chosen], margins, encoding.nominal, beaten)
+            self._fitted = key, model  # at once: threads of one study share the sampler
+        return model
 
 
 @dataclass(frozen=True)
@@ -172,14 +184,15 @@ class _Model:
     """Reference point of the hypervolume, (objectives,)."""
 
 
-def _fit_model(points: Array, losses: Array, margins: Array, nominal: NDArray[np.bool_]) -> _Model:
-    def scaled(chosen: NDArray[np.bool_], values: Array) -> _Scaled:
+def _fit_model(
+    points: Array, losses: Array, margins: Array, nominal: NDArray[np.bool_], stopped: Array | None = None
+) -> _Model:
+    def scaled(places: Array, values: Array) -> _Scaled:
         mean, scale = float(values.mean()), float(values.std()) or 1.0
-        return _Scaled(fit(seen(points[chosen]), (values - mean) / scale, nominal), mean, scale)
+        return _Scaled(fit(seen(places), (values - mean) / scale, nominal), mean, scale)
 
-    everything = np.ones(len(points), dtype=bool)
     flattened = np.sign(margins) * np.log1p(np.abs(margins))
-    constraints = tuple(scaled(everything, values) for values in flattened.T if (values > 0).any())
+    constraints = tuple(scaled(points, values) for values in flattened.T if (values > 0).any())
     measured = np.asarray(~np.isnan(losses).any(axis=1))
     feasible = np.asarray(measured & (margins <= 0).all(axis=1))
     if not feasible.any():
@@ -191,7 +204,11 @@ def _fit_model(points: Array, losses: Array, margins: Array, nominal: NDArray[np
     reference = (high - low) / span + 0.1
     # Far beyond the reference all are equally useless; the model is to be good where it matters.
     normalised = np.minimum((losses[measured] - low) / span, reference + 2.0)
-    objectives = tuple(scaled(measured, values) for values in normalised.T)
+    places = points[measured]
+    if stopped is not None and len(stopped):
+        worst = np.tile(normalised.max(axis=0), (len(stopped), 1))
+        places, normalised = np.concatenate([places, stopped]), np.concatenate([normalised, worst])
+    objectives = tuple(scaled(places, values) for values in normalised.T)
     return _Model(objectives, constraints, (front - low) / span, reference)
 
 

@@ -54,11 +54,14 @@ def resolve(arguments: Sequence[str], folder: Path = SEARCH_SPACES) -> StudyConf
 
 
 def dry_run(config: StudyConfig) -> int:
-    """Print the resolved configuration and the forecast cost; start nothing and write nothing."""
+    """Print the resolved configuration, the data and the forecast cost; write only decoded images, to the cache."""
     from study.forecast import forecast
     from study.resources import detect_cpus, detect_gpus, plan
 
     print(yaml.safe_dump(config.resolved, sort_keys=False, allow_unicode=True, width=120))
+    _say_data(config)
+    for note in config.warm_start.notes:
+        print(note)
     print(forecast(config, plan(config.resources, detect_cpus(), detect_gpus())).describe())
     return OK
 
@@ -67,6 +70,7 @@ def launch(config: StudyConfig) -> int:
     """Run the study and say what to do with its folder."""
     from study.driver import run_study  # Ray takes a second to import; explaining and checking do not need it
 
+    _say_data(config)
     again = f"python -m study resume={shlex.quote(shown_path(config.output))}"
     try:
         finished = run_study(config)
@@ -82,6 +86,17 @@ def launch(config: StudyConfig) -> int:
     print(f"study folder: {config.output}")
     print(f"report:       python -m analysis report {config.output}")
     return OK if finished else INTERRUPTED
+
+
+def _say_data(config: StudyConfig) -> None:
+    """Print what data from files hold, and what was left out of them."""
+    if not config.data:
+        return
+    from models.data import described
+
+    text = described(config.data, config.cache)
+    if text is not None:
+        print(f"data: {text}")
 
 
 def shown_path(path: Path) -> str:

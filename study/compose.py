@@ -90,8 +90,13 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def _quoted(override: str) -> str:
-    """Quote the value of a bound, which Hydra's grammar would refuse: shells take the user's own quotes away."""
+    """Quote the value of a bound, which Hydra's grammar would refuse: shells take the user's own quotes away.
+
+    Folders joined by commas become a list.
+    """
     key, equals, value = override.partition("=")
+    if key == "warm_start" and "," in value and not re.match(r"\s*['\"{\[]", value):
+        return f"{key}=[{value}]"
     if equals and re.search(r"[<>]=", value) and not re.match(r"\s*['\"{\[]", value):
         return f"{key}='{value}'"
     return override

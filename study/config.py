@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
+from study.earlier import WarmStart, read_earlier
 from study.evaluation import Experiment
 from study.experiments import EXPERIMENTS, load_experiment
+from study.keeping import Keep, read_keep
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective
 from study.parameter import Value
 from study.records import PARTS
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
 from study.samplers import SearcherConfig, read_searcher
+from study.scheduler_config import SchedulerConfig, read_scheduler, searcher_problems
 from study.sections import Section
 from study.space import Space, read_space
 from study.starting_points import read_starting_points
@@ -76,6 +79,7 @@ class StudyConfig:
     space: Space
     objective: ObjectiveConfig
     searcher: SearcherConfig
+    scheduler: SchedulerConfig
     budget: Budget
     resources: ResourceConfig
     cluster: ClusterConfig
@@ -97,6 +101,14 @@ class StudyConfig:
     """Whether to print the configuration and the forecast only."""
     checkpoint_every: int
     """Epochs between checkpoints of a trial; 0 for none."""
+    replicates: int
+    """Seeds under which a configuration runs at most, >= 1."""
+    racing: bool
+    """Whether only promising configurations get more than one of them."""
+    keep: Keep | None
+    """Whose weights stay; None: everybody's."""
+    warm_start: WarmStart
+    """Finished trials of earlier studies, which the sampler knows from the beginning."""
     resolved: dict[str, Any]
     """The plain mapping all this was read from, defaults filled in; written as config.yaml."""
 
@@ -134,15 +146,18 @@ def read_config(
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend([] if resume else _output_problems(output))
     root.raw("resume")  # of a new study: null
+    root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
+    objective = read_objective(root.raw("objective"), bounds, experiment.metrics, problems)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,
         trial=trial,
         space=space,
-        objective=read_objective(root.raw("objective"), bounds, experiment.metrics, problems),
+        objective=objective,
         searcher=read_searcher(root.raw("searcher"), problems),
+        scheduler=read_scheduler(root.raw("scheduler"), experiment, objective, _names(bounds), problems),
         budget=_read_budget(root.raw("budget"), problems),
         resources=read_resources(root.raw("resources"), problems),
         cluster=read_cluster(root.raw("cluster"), problems),
@@ -156,14 +171,21 @@ def read_config(
         resume=resume,
         dry_run=root.boolean("dry_run"),
         checkpoint_every=root.integer("checkpoint_every", 0),
+        # Neither is in the folders of studies that were started before there were replicates.
+        replicates=1 if root.raw("replicates") is None else root.integer("replicates", 1),
+        racing=True if root.raw("racing") is None else root.boolean("racing"),
+        keep=read_keep(root.raw("keep"), problems),
+        warm_start=WarmStart(),
         resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
         | {key: value for key, value in composed.items() if key not in _NOT_COPIED}
         | {"output": str(output), "storage": without_password(storage) or None},
     )
     root.close()
+    problems.extend(searcher_problems(config.scheduler, config.searcher.name))
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
     problems.extend(experiment.config_problems(config.data, config.adversaries))
+    config = replace(config, warm_start=_read_warm_start(config, problems))
     if problems:
         raise ConfigError(problems)
     return config
@@ -234,6 +256,10 @@ def _read_checks(group: Any, problems: list[str]) -> tuple[dict[str, Any], Any]:
     return dict(adversaries or {}), bounds
 
 
+def _names(group: Any) -> list[str]:
+    return [str(name) for name in group] if isinstance(group, Mapping) else []
+
+
 def _read_data(group: Any) -> dict[str, Any]:
     """Return the ``data`` group with its folder absolute: workers may run elsewhere."""
     data = dict(group or {})
@@ -265,6 +291,16 @@ def _read_points(
     return points
 
 
+def _read_warm_start(config: StudyConfig, problems: list[str]) -> WarmStart:
+    if config.resolved.get("warm_start") is None:
+        return WarmStart()
+    if config.resume:
+        return read_earlier(config.output, problems)
+    from study.warm_start import read_warm_start  # compares studies by what resuming one compares
+
+    return read_warm_start(config, problems)
+
+
 def _resource_problems(config: StudyConfig) -> list[str]:
     """Return why no trial fits on this machine; a cluster's resources are known only once it is reached."""
     if config.cluster.address:
@@ -282,4 +318,4 @@ def _data_problems(config: StudyConfig) -> list[str]:
         return []  # what is missing was reported when composing
     from models.data import data_problems
 
-    return list(data_problems(config.data))
+    return list(data_problems(config.data, config.cache))

@@ -17,18 +17,22 @@ from ray import tune
 
 from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
+from study.early_stopping import StoppingScheduler
 from study.environment import environment
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
 from study.progress import Progress
-from study.records import Records
+from study.quota import Quota
+from study.records import Records, read_parts
 from study.recovery import continue_search, start_search
+from study.replicate_records import ReplicateRecords
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search
 from study.searcher import ProgressCallback, StudySearcher, StudyStopper
 from study.spending import Spending
+from study.stopping import EarlyStopping
 from study.trainable import StudyTrainable
 from study.trial_run import TrialTask
 
@@ -71,7 +75,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
         search = continue_search(config, folder, records, progress)
         if search.done:
             progress.say(f"study {config.name} is finished: its {config.budget.trials} trials are done")
-            _complete(folder, search, records)
+            _complete(folder, search, records, Quota(config, progress.say))
             return True
         spending = Spending(config.budget, 1.0, search.spent)
         if spending.used_up:
@@ -89,8 +93,12 @@ def _run(
 ) -> bool:
     left = replace(config, budget=replace(config.budget, trials=config.budget.trials - search.finished))
     progress.say(f"study {config.name} in {config.output}")
+    for note in config.warm_start.notes:
+        progress.say(note)
     progress.say(forecast(left, share).describe())
     folder.begin_run()
+    quota = Quota(config, progress.say)
+    quota.catch_up()
     spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
     searcher = StudySearcher(
         config,
@@ -100,17 +108,23 @@ def _run(
         progress,
         spending,
         make_task=lambda proposal: _task(config, share, folder, proposal),
-        forget=folder.drop_checkpoints,
+        forget=lambda number, replicate: _forget(folder, quota, number, replicate),
     )
     try:
         with _terminated_like_interrupted():
-            _tune(config, share, searcher, spending)
+            _tune(config, share, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
-        _complete(folder, search, records)
+        _complete(folder, search, records, quota)
     if spending.used_up and not search.done:
         progress.say(_hours_used_up(config, search, spending))
     return search.done or spending.used_up
+
+
+def _early_stopping(config: StudyConfig, records: Records) -> EarlyStopping | None:
+    """Return the early stopping of the study, if there is any, with what the first seeds that ended reported."""
+    first_seeds = [row for row in ReplicateRecords(config.output, records).rows() if row["replicate"] == 0]
+    return EarlyStopping.of(config, first_seeds or read_parts(config.output))
 
 
 def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> str:
@@ -118,12 +132,20 @@ def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> s
     return f"the budget in hours is used up ({spending.describe()}), {trials}; resume with more hours to go on"
 
 
-def _complete(folder: StudyFolder, search: Search, records: Records) -> None:
+def _forget(folder: StudyFolder, quota: Quota, number: int, replicate: int) -> None:
+    """Remove what a trial that was told, or a replicate that was recorded, has no more use for."""
+    folder.drop_checkpoints(number, replicate)
+    quota.told(number)
+
+
+def _complete(folder: StudyFolder, search: Search, records: Records, quota: Quota) -> None:
     """Merge the records and remove what only a running study needs."""
     records.merge()
+    ReplicateRecords(folder.path, records).merge()
     folder.tidy()
     if search.done:
         shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
+    quota.finish()
 
 
 @contextlib.contextmanager
@@ -139,13 +161,16 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tune(config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending) -> None:
+def _tune(
+    config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     tune.run(
         StudyTrainable,
         name="tune",
         storage_path=str(config.output / "ray"),
         search_alg=searcher,
+        scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
         max_concurrent_trials=share.concurrent,
         resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},
@@ -176,6 +201,7 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Propo
         device=share.device,
         threads=max(1, int(share.cpus)),
         checkpoint_every=config.checkpoint_every,
+        replicate=proposal.replicate,
     )
 
 

@@ -1,7 +1,7 @@
 """An experiment without models: closed-form answers in microseconds, and faults on request.
 
 It measures what the study itself costs (``benchmarks/overhead.py``) and shows how every outcome is recorded. It has the
-shape of a real experiment: epochs, losses, a metric with members against a baseline, controls, checkpoints.
+shape of a real experiment: epochs, losses, signals, a metric with members against a baseline, controls, checkpoints.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.measurement import Control, Measurement
 from study.evaluation import Context, MetricInfo, StepReport
 
@@ -22,7 +24,10 @@ FAULTS = ("none", "diverge", "out_of_memory", "crash", "worker_killed", "nan_met
 
 
 class EmptyEvaluation:
-    """A quality that peaks at x = 0.7 and a leak that grows with x; feasible up to about x = 0.55."""
+    """A quality that peaks at x = 0.7 and a leak that grows with x; feasible up to about x = 0.55.
+
+    The seed adds Gaussian noise to both, of the standard deviation that the configuration states.
+    """
 
     def __init__(self, trial: Mapping[str, Any], seed: int, context: Context) -> None:
         """Keep the configuration; nothing is computed before the first step."""
@@ -35,7 +40,7 @@ class EmptyEvaluation:
         self._epoch += 1
         losses = {"loss": 1.0 / self._epoch}
         if self._epoch < self._trial["epochs"]:
-            return StepReport(self._epoch, losses, done=False)
+            return StepReport(self._epoch, losses, done=False, signals=self._signals())
         self._fail_if_asked()
         return StepReport(self._epoch, losses, done=True, metrics=self._measure(), controls=(_CONTROL,))
 
@@ -52,9 +57,18 @@ class EmptyEvaluation:
             marker.touch()
             os._exit(1)
 
-    def _measure(self) -> dict[str, Measurement]:
+    def _ends(self) -> tuple[float, float]:
+        """Return the quality and the leak."""
         x, y = self._trial["x"], self._trial["y"]
-        quality, leak = 1.0 - (x - 0.7) ** 2 - 0.1 * y**2, 0.2 + max(0.0, x - 0.5)
+        luck, other_luck = self._trial["noise"] * np.random.default_rng(self._seed).standard_normal(2)
+        return 1.0 - (x - 0.7) ** 2 - 0.1 * y**2 + float(luck), 0.2 + max(0.0, x - 0.5) + float(other_luck)
+
+    def _signals(self) -> dict[str, float]:
+        quality, leak = self._ends()
+        return {"early_quality": quality - 0.1 / self._epoch, "early_leak": leak}
+
+    def _measure(self) -> dict[str, Measurement]:
+        x, (quality, leak) = self._trial["x"], self._ends()
         metrics = {
             "quality": Measurement(quality, quality - 0.02, quality + 0.02),
             "leak.plain": Measurement(0.2, 0.17, 0.23, 0.2, 0.18, 0.22, 1 / 6, 1 / 6),
@@ -90,10 +104,14 @@ class EmptyExperiment:
         "leak": MetricInfo("1", "what must stay near its baseline", ("plain", "high_pass")),
         "detectability": MetricInfo("1", "AUC of a detector"),
     }
+    signals: Mapping[str, str] = {
+        "early_quality": "the quality less what is still to be gained",
+        "early_leak": "the leak of the worst adversary",
+    }
 
     def defaults(self) -> dict[str, Any]:
         """Return the trial configuration."""
-        return {"x": 0.5, "y": 0.0, "shape": "round", "seconds": 0.0, "epochs": 2, "fault": "none"}
+        return {"x": 0.5, "y": 0.0, "shape": "round", "noise": 0.0, "seconds": 0.0, "epochs": 2, "fault": "none"}
 
     def problems(self, trial: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a trial configuration."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,19 @@ class MetricInfo:
         return tuple(f"{metric}.{member}" for member in self.members) or (metric,)
 
 
+class Stage(StrEnum):
+    """What a step of an evaluation was."""
+
+    SET_UP = "set_up"
+    """Preparing; what trials share."""
+    TRAINING = "training"
+    """An epoch."""
+    RELEASE = "release"
+    """Making all that the checks will judge: the last step before them."""
+    CHECKS = "checks"
+    """Running the checks."""
+
+
 @dataclass(frozen=True)
 class StepReport:
     """What one step of an evaluation reports."""
@@ -41,6 +55,10 @@ class StepReport:
     """Training losses of this step by name; may be empty."""
     done: bool
     """True on the last step, which carries the metrics."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """Cheap stand-ins of how the trial will end, by name, NaN where one cannot be measured; may be empty."""
+    stage: Stage = Stage.TRAINING
+    """What the step was."""
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     """Measurements by ``metric`` or ``metric.member``; empty unless ``done``. A failed check is NaN, never absent."""
     controls: tuple[Control, ...] = ()
@@ -88,6 +106,8 @@ class Experiment(Protocol):
 
     name: str
     metrics: Mapping[str, MetricInfo]
+    signals: Mapping[str, str]
+    """What each signal that steps report is, by name; empty where they report none."""
 
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration; its dotted leaves are the parameter names a space may use."""

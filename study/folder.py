@@ -21,10 +21,15 @@ from filelock import FileLock, Timeout
 
 from study.config import CONFIG, POINTS, ConfigError, StudyConfig
 from study.durable import write_text_durably
+from study.earlier import WARM_START, write_earlier
 from study.records import PARTS, read_parts
-from study.trial_run import checkpoint_folder
+from study.replicate_records import REPLICATES
+from study.trial_run import checkpoint_folder, checkpoint_name
 
 ENVIRONMENT = "environment.json"
+
+LABEL_FILES = ("labels.csv", "list_attr_celeba.txt", "identity_CelebA.txt", "list_eval_partition.txt")
+"""Files that say who and what images show; sets without one say it by the names of folders."""
 
 
 class StudyFolder:
@@ -42,6 +47,7 @@ class StudyFolder:
         self._write_environment(described)
         if points := config.resolved.get("starting_points"):
             write_text_durably(self.path / POINTS, Path(points).read_text())
+        write_earlier(self.path, config.warm_start)
         self.write_config(config)
 
     def write_config(self, config: StudyConfig) -> None:
@@ -72,7 +78,7 @@ class StudyFolder:
 
     def undescribe(self) -> None:
         """Take the description away again: the study could not be started, and the folder holds none."""
-        for name in (CONFIG, POINTS, ENVIRONMENT):
+        for name in (CONFIG, POINTS, WARM_START, ENVIRONMENT):
             (self.path / name).unlink(missing_ok=True)
 
     def begin_run(self) -> None:
@@ -93,22 +99,22 @@ class StudyFolder:
             if other.name != str(self.run):
                 shutil.rmtree(other, ignore_errors=True)
 
-    def drop_checkpoints(self, number: int) -> None:
-        """Remove the checkpoints of a trial that was told."""
-        shutil.rmtree(checkpoint_folder(self.path, self.run) / str(number), ignore_errors=True)
+    def drop_checkpoints(self, number: int, replicate: int = 0) -> None:
+        """Remove the checkpoints of a trial that was told, or of a replicate that was recorded."""
+        shutil.rmtree(checkpoint_folder(self.path, self.run) / checkpoint_name(number, replicate), ignore_errors=True)
 
     def tidy(self) -> None:
         """Remove what a killed driver left: half-written files and Ray's own folder."""
-        for temporary in [*self.path.glob(".*.tmp"), *(self.path / PARTS).glob(".*.tmp")]:
+        for temporary in [path for name in ("", PARTS, REPLICATES) for path in (self.path / name).glob(".*.tmp")]:
             temporary.unlink(missing_ok=True)
         shutil.rmtree(self.path / "ray", ignore_errors=True)
 
     def unreadable_parts(self) -> list[Path]:
         """Return the records that cannot be read, which no crash of ours leaves: a disk or a person did it."""
         broken = []
-        for path in sorted((self.path / PARTS).glob("*.parquet")):
+        for path in [path for name in (PARTS, REPLICATES) for path in sorted((self.path / name).glob("*.parquet"))]:
             try:
-                read_parts(self.path, path.name)
+                read_parts(self.path, path.name, path.parent.name)
             except (OSError, pa.ArrowException):
                 broken.append(path)
         return broken
@@ -136,7 +142,7 @@ def locked(path: Path) -> Iterator[StudyFolder]:
 
 
 def data_digest(data: Mapping[str, Any]) -> str | None:
-    """Return a hash of a folder of images as far as names, sizes and labels go; None for data that are drawn.
+    """Return a hash of images on disk as far as names, sizes and labels go; None for data that are drawn.
 
     Cheap on purpose: pixels are not read.
     """
@@ -144,8 +150,10 @@ def data_digest(data: Mapping[str, Any]) -> str | None:
     if not isinstance(root, str):
         return None
     folder, digest = Path(root), hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
         digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\n".encode())
-    labels = folder / "labels.csv"
-    digest.update(labels.read_bytes() if labels.is_file() else b"")
+    for path in files:
+        if path.name in LABEL_FILES:
+            digest.update(path.read_bytes())
     return digest.hexdigest()

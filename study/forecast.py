@@ -26,6 +26,8 @@ class Forecast:
     seconds: float
     """Sum over trials, on one CPU thread or one GPU each, shared stages once."""
     plan: Plan
+    replicates: int = 1
+    """Seeds of each trial that are counted; with racing, fewer may be run."""
 
     @property
     def wall_seconds(self) -> float:
@@ -37,8 +39,9 @@ class Forecast:
         side = "one at a time" if self.plan.concurrent == 1 else f"{self.plan.concurrent} at a time"
         share = f"{self.plan.cpus:g} CPU" + (f" and {self.plan.gpus:g} GPU" if self.plan.gpus else "")
         unit = "GPU" if self.plan.gpus else "CPU"
+        seeds = f" under up to {self.replicates} seeds each" if self.replicates > 1 else ""
         return (
-            f"forecast: {self.trials} trials, {side}, {share} each; about {duration(self.wall_seconds)} in all "
+            f"forecast: {self.trials} trials{seeds}, {side}, {share} each; about {duration(self.wall_seconds)} in all "
             f"({self.seconds / 3600:.2f} {unit}-hours; from reference timings, not measured on this machine)"
         )
 
@@ -47,8 +50,9 @@ def forecast(config: StudyConfig, plan: Plan) -> Forecast:
     """Draw configurations as the study would at random, starting points first, and add up what they cost."""
     drawn = min(config.budget.trials, SAMPLES)
     trials = sample_trials(config, drawn)
-    seconds = load_experiment(config.experiment).forecast_seconds(trials, config.data, config.adversaries, plan.device)
-    return Forecast(config.budget.trials, seconds * config.budget.trials / max(len(trials), 1), plan)
+    runs = [trial for trial in trials for _ in range(config.replicates)]
+    seconds = load_experiment(config.experiment).forecast_seconds(runs, config.data, config.adversaries, plan.device)
+    return Forecast(config.budget.trials, seconds * config.budget.trials / max(len(trials), 1), plan, config.replicates)
 
 
 def sample_trials(config: StudyConfig, count: int) -> list[dict[str, Any]]:

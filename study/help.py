@@ -25,6 +25,7 @@ examples:
   python -m study 'checks.bounds.steganalysis.bound=steganalysis_auc <= 0.55'
   python -m study '~checks.bounds.weak_identity'            leave a check out
   python -m study starting_points=DIR/best.yaml             first try what an earlier study selected
+  python -m study warm_start=DIR space=robust               search on from the trials of an earlier study
   python -m study resume=DIR                                continue after an interrupt or a crash
   python -m study resume=DIR budget.trials=40               the same with a larger budget
   python -m study budget.trials=1000 budget.hours=8         whichever is used up first

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from study.sections import Section
 
 if TYPE_CHECKING:
-    from optuna.trial import Trial
+    from optuna.trial import FixedTrial, Trial
 
 CATEGORICAL, INT, FLOAT = "categorical", "int", "float"
 KINDS = (CATEGORICAL, INT, FLOAT)
@@ -56,7 +56,14 @@ class Parameter:
         step = self.step or (1 if self.kind == INT else None)
         return step is None or math.isclose((value - self.low) / step, round((value - self.low) / step), abs_tol=1e-8)
 
-    def suggest(self, trial: Trial) -> Value:
+    def own(self, value: Value) -> Value:
+        """Return a value that may be taken, as this parameter itself would have it: 4, not 4.0, for an int."""
+        if self.kind == CATEGORICAL:
+            same = (own for own in self.values if own == value and isinstance(own, bool) == isinstance(value, bool))
+            return next(same)
+        return int(value) if self.kind == INT else float(value)
+
+    def suggest(self, trial: Trial | FixedTrial) -> Value:
         """Ask an Optuna trial for a value."""
         if self.kind == CATEGORICAL:
             value = trial.suggest_categorical(self.name, self.values)

@@ -40,7 +40,7 @@ class Progress:
         self._start = self._last_line = clock()
         self._done = self._feasible = self._done_before = 0
         self._best: tuple[float, int] | None = None
-        self._epochs: dict[int, int] = {}
+        self._epochs: dict[tuple[int, int], int] = {}
 
     def resumed(self, scores: Mapping[int, Score], done: int) -> None:
         """Take up the count of a study that goes on.
@@ -59,17 +59,23 @@ class Progress:
         print(text, file=self._stream, flush=True)
         self._last_line = self._clock()
 
-    def started(self, number: int) -> None:
+    def started(self, number: int, replicate: int = 0) -> None:
         """Note that a trial was handed to a worker."""
-        self._epochs[number] = 0
+        self._epochs[number, replicate] = 0
 
-    def epoch(self, number: int, epoch: int) -> None:
+    def epoch(self, number: int, epoch: int, replicate: int = 0) -> None:
         """Note that a trial reported an epoch."""
-        self._epochs[number] = epoch
+        self._epochs[number, replicate] = epoch
 
-    def interrupted(self, number: int) -> None:
+    def interrupted(self, number: int, replicate: int = 0) -> None:
         """Note that a trial waits for the study to be resumed."""
-        self._epochs.pop(number, None)
+        self._epochs.pop((number, replicate), None)
+
+    def replicate(self, number: int, replicate: int, score: Score, seconds: float, error: str | None = None) -> None:
+        """Print the line of one seed of a configuration that may get several."""
+        self._epochs.pop((number, replicate), None)
+        what = f"{_name(number, replicate)}: {self._describe(score)} after {duration(seconds)}"
+        self.say(f"[{self._done}/{self._budget}]   {what}" + (f" ({error})" if error else ""))
 
     def finished(
         self,
@@ -80,13 +86,16 @@ class Progress:
         run_again: bool,
         error: str | None = None,
         hours: str = "",
+        replicates: int = 1,
     ) -> None:
         """Count a trial and print its line; ``hours`` says what is used of a budget in hours."""
-        self._epochs.pop(number, None)
+        self._epochs.pop((number, 0), None)
         self._done += not run_again
         self._feasible += score.feasible
         self._note_best(number, score)
         what = f"trial {number}: {self._describe(score)} after {duration(seconds)}"
+        if replicates > 1:
+            what += f", mean of {replicates} seeds"
         if run_again:
             what += ", will be run again"
         if error:
@@ -96,7 +105,7 @@ class Progress:
     def heartbeat(self) -> None:
         """After a while without a line, say what is running, so that a long first trial does not look like a stop."""
         if self._epochs and self._clock() - self._last_line >= QUIET_SECONDS:
-            running = ", ".join(f"trial {number} (epoch {epoch})" for number, epoch in sorted(self._epochs.items()))
+            running = ", ".join(f"{_name(*key)} (epoch {epoch})" for key, epoch in sorted(self._epochs.items()))
             self.say(f"[{self._done}/{self._budget}] running for {duration(self._clock() - self._start)}: {running}")
 
     def _describe(self, score: Score) -> str:
@@ -139,3 +148,8 @@ class Progress:
             return "time left unknown"
         left = (self._budget - self._done) * (self._clock() - self._start) / done
         return f"about {duration(left)} left" if self._done < self._budget else "budget used"
+
+
+def _name(number: int, replicate: int) -> str:
+    """Return what a trial is called: "trial 12", of a further seed "trial 12, replicate 1"."""
+    return f"trial {number}, replicate {replicate}" if replicate else f"trial {number}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from models.measurement import Control, Measurement
 from study.durable import write_durably
-from study.evaluation import MetricInfo
+from study.evaluation import MetricInfo, Stage
 from study.objective import Score
 from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
@@ -34,21 +34,43 @@ TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
 PARTS = "parts"
 """Folder of the parts in a study folder."""
 
-_LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
+LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
 """Fields of a measurement that become suffixes of its column."""
 
 _ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
 _CONTROL_FIELDS = [pa.field(name, _ARROW[kind]) for name, kind in get_type_hints(Control).items()]
-_EPOCH = pa.struct([("epoch", pa.int64()), ("losses", pa.map_(pa.string(), pa.float64()))])
+_NUMBERS = pa.map_(pa.string(), pa.float64())
+_EPOCH = pa.struct(
+    [
+        ("epoch", pa.int64()),
+        ("stage", pa.string()),
+        ("seconds", pa.float64()),
+        ("losses", _NUMBERS),
+        ("signals", _NUMBERS),
+    ]
+)
 _NESTED = [pa.field(HISTORY, pa.list_(_EPOCH)), pa.field(CONTROLS, pa.list_(pa.struct(_CONTROL_FIELDS)))]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Training losses of one epoch."""
+    """What one step of a trial reported."""
 
     epoch: int
+    """Number of the step, from 1."""
     losses: Mapping[str, float]
+    """Training losses by name; may be empty."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """Stand-ins of how the trial will end, by name, NaN where not measured; may be empty."""
+    stage: str = Stage.TRAINING
+    """What the step was, one of ``study.evaluation.Stage``."""
+    seconds: float = 0.0
+    """Time that the step took, its checkpoint left out."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as a plain mapping that JSON can hold (NaN as Python's ``json`` writes it)."""
+        numbers = {"losses": dict(self.losses), "signals": dict(self.signals)}
+        return {"epoch": self.epoch, "stage": str(self.stage), "seconds": self.seconds, **numbers}
 
 
 @dataclass(frozen=True)
@@ -69,6 +91,10 @@ class FinishedTrial:
     """Unix time in seconds."""
     error: str | None = None
     """What went wrong, one line; None if nothing did."""
+    replicates: int = 1
+    """Seeds under which the configuration ran; metrics are means over them."""
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    """Standard error of each objective's mean over the seeds, by objective; empty of one seed."""
 
 
 class Records:
@@ -84,20 +110,31 @@ class Records:
 
     def write(self, trial: FinishedTrial) -> Path:
         """Write one part durably and return its path."""
-        row = self._row(trial) | {
-            HISTORY: [{"epoch": item.epoch, "losses": list(item.losses.items())} for item in trial.history],
+        path = self._folder / PARTS / f"{trial.number:05d}.parquet"
+        write_table(pa.Table.from_pylist([self.part_row(trial)], self.part_schema(TRIALS)), path)
+        return path
+
+    def part_row(self, trial: FinishedTrial) -> dict[str, Any]:
+        """Return the row of a part: the trial's own, with epochs and controls nested."""
+        return self._row(trial) | {
+            HISTORY: [
+                item.to_dict() | {"losses": list(item.losses.items()), "signals": list(item.signals.items())}
+                for item in trial.history
+            ],
             CONTROLS: [control.to_dict() for control in trial.controls],
         }
-        schema = pa.schema([*self._schema, *_NESTED], self._schema.metadata)
-        path = self._folder / PARTS / f"{trial.number:05d}.parquet"
-        write_table(pa.Table.from_pylist([row], schema), path)
-        return path
+
+    def part_schema(self, kind: str, *more: pa.Field) -> pa.Schema:
+        """Return the columns of a part, and ``more``, under metadata that say what ``kind`` of record it is."""
+        return pa.schema([*self._schema, *_NESTED, *more], self._with_kind(kind))
 
     def scores(self) -> dict[int, Score]:
         """Return the scores of all parts by trial number, exactly as they were written."""
-        return {row["trial"]: self._score(row) for row in read_parts(self._folder)}
+        return {row["trial"]: self.read_score(row) for row in read_parts(self._folder)}
 
-    def _score(self, row: Mapping[str, Any]) -> Score:
+    def read_score(self, row: Mapping[str, Any]) -> Score:
+        """Return the score that a row holds, exactly as it was written."""
+
         def number(value: float | None) -> float:
             return math.nan if value is None else value
 
@@ -119,13 +156,10 @@ class Records:
         write_table(pa.Table.from_pylist(controls, schema), self._folder / "controls.parquet")
 
     def _history(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-        flat = [
-            {"trial": row["trial"], "epoch": epoch["epoch"], **{f"loss.{k}": v for k, v in epoch["losses"]}}
-            for row in rows
-            for epoch in row[HISTORY]
-        ]
-        losses = sorted({name for item in flat for name in item} - {"trial", "epoch"})
-        columns = [("trial", pa.int64()), ("epoch", pa.int64()), *((name, pa.float64()) for name in losses)]
+        flat = [{"trial": row["trial"], **_unfolded(epoch)} for row in rows for epoch in row[HISTORY]]
+        known = [("trial", pa.int64()), ("epoch", pa.int64()), ("stage", pa.string()), ("seconds", pa.float64())]
+        others = sorted({name for item in flat for name in item} - {name for name, _ in known})
+        columns = [*known, *((name, pa.float64()) for name in others)]
         return pa.Table.from_pylist(flat, pa.schema(columns, self._with_kind(HISTORY)))
 
     def _row(self, trial: FinishedTrial) -> dict[str, Any]:
@@ -138,12 +172,14 @@ class Records:
             "seed": trial.seed,
             "finished": trial.finished,
             "error": trial.error,
+            "replicates": trial.replicates,
         }
         for parameter in self._parameters:
             value = trial.parameters.get(parameter.name)
             as_text = value is not None and _arrow_type(parameter) == pa.string()
             row[f"param.{parameter.name}"] = str(value) if as_text else value
         row |= {f"objective.{name}": value for name, value in score.objectives.items()}
+        row |= {f"standard_error.{name}": value for name, value in trial.standard_errors.items()}
         for check, margin in score.margins.items():
             row[f"constraint.{check}"], row[f"verdict.{check}"] = margin, score.verdicts[check]
         for name in self._names:
@@ -151,7 +187,7 @@ class Records:
             if measurement is not None:
                 row[f"metric.{name}"] = measurement.value
                 row[f"metric.{name}.votes"] = measurement.votes
-                row |= {f"metric.{name}.{limit}": getattr(measurement, limit) for limit in _LIMITS}
+                row |= {f"metric.{name}.{limit}": getattr(measurement, limit) for limit in LIMITS}
         return row
 
     def _trial_schema(self, config: StudyConfig) -> pa.Schema:
@@ -166,24 +202,48 @@ class Records:
         ]
         for name in self._names:
             columns += [(f"metric.{name}", pa.float64())]
-            columns += [(f"metric.{name}.{limit}", pa.float64()) for limit in _LIMITS]
+            columns += [(f"metric.{name}.{limit}", pa.float64()) for limit in LIMITS]
             columns += [(f"metric.{name}.votes", pa.bool_())]
         columns += [("seconds", pa.float64()), ("seed", pa.int64()), ("finished", pa.float64()), ("error", pa.string())]
+        columns += [("replicates", pa.int64())]
+        if config.replicates > 1:
+            columns += [(f"standard_error.{item.name}", pa.float64()) for item in config.objective.objectives]
         return pa.schema(columns, self._with_kind(TRIALS))
 
     def _with_kind(self, kind: str) -> dict[str, str]:
         return {"study": json.dumps({"schema_version": SCHEMA_VERSION, "kind": kind, **self._metadata})}
 
 
-def read_parts(folder: Path, pattern: str = "*.parquet") -> list[dict[str, Any]]:
+def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> list[dict[str, Any]]:
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
-    paths = sorted((folder / PARTS).glob(pattern))
+    paths = sorted((folder / parts).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
+
+
+def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:
+    """Return what a trial reported, from a row of :func:`read_parts`; a part of an earlier version has no signals."""
+    return [
+        Epoch(
+            item["epoch"],
+            dict(item["losses"]),
+            dict(item.get("signals") or ()),
+            item.get("stage") or Stage.TRAINING,
+            item.get("seconds") or 0.0,
+        )
+        for item in row[HISTORY]
+    ]
 
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that after a crash or power cut ``path`` holds the old content or the new one, whole."""
     write_durably(path, lambda file: pq.write_table(table, file))
+
+
+def _unfolded(epoch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an epoch as a row of the history; parts of an earlier version have neither signals nor seconds."""
+    numbers = {"loss": epoch["losses"], "signal": epoch.get("signals") or ()}
+    flat = {f"{kind}.{name}": value for kind, items in numbers.items() for name, value in items}
+    return {name: epoch.get(name) for name in ("epoch", "stage", "seconds")} | flat
 
 
 def _arrow_type(parameter: Parameter) -> pa.DataType:

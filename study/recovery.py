@@ -12,6 +12,8 @@ while a trial's parameters are drawn, or later  it waits again under its number:
 until its record is written                     and it continues from its last checkpoint
 while a record is written                       the half file is removed; as above
 after its record, before all of it is told      it is told from the record
+with some seeds of a configuration recorded     those are kept; the others continue from their last checkpoints, and
+                                                the configuration is told when none is to come
 after it was told, before its rerun is due      the rerun is enqueued
 while the journal is written                    the torn line is cut off: what was in it never took effect
 while records are merged                        they are merged again
@@ -29,6 +31,7 @@ from study.environment import environment
 from study.folder import StudyFolder, data_digest
 from study.progress import Progress
 from study.records import Records
+from study.replicate_records import ReplicateRecords
 from study.resources import Plan
 from study.search import Search
 from study.storage import StorageError, open_storage, repair_journal, without_password
@@ -72,7 +75,8 @@ def continue_search(config: StudyConfig, folder: StudyFolder, records: Records, 
         raise ConfigError([str(error)]) from None
     _remove_unreadable(folder, search)
     scores = records.scores()
-    unknown = [number for number in scores if not search.knows(number)]
+    recorded = {*scores, *(row["trial"] for row in ReplicateRecords(folder.path, records).rows())}
+    unknown = [number for number in recorded if not search.knows(number)]
     if unknown:
         raise ConfigError(
             [f"there are records of trials {_listed(unknown)}, which the storage does not know: it is not this study's"]
@@ -105,7 +109,7 @@ def _remove_unreadable(folder: StudyFolder, search: Search) -> None:
     """
     told = search.told
     broken = folder.unreadable_parts()
-    lost = [path for path in broken if int(path.stem) in told]
+    lost = [path for path in broken if int(path.name.partition(".")[0]) in told]
     if lost:
         raise ConfigError([f"{path} cannot be read; put a copy back, or remove it to go on without" for path in lost])
     for path in broken:

@@ -1,8 +1,9 @@
 """The configuration of a study that is continued: what its folder says, with overrides that leave it the same study.
 
-``resume=DIR`` takes everything from DIR/config.yaml. Overrides may change how much is done and on what (``budget``,
-``resources``, ``cluster``, ``cache``, ``checkpoint_every``); one that would change what is searched, on which data or
-under which checks is refused with what it was and what it would be: trials of two studies are not to be mixed.
+``resume=DIR`` takes everything from DIR/config.yaml. Overrides may change how much is done and on what, and what is
+kept (``budget``, ``resources``, ``cluster``, ``cache``, ``checkpoint_every``, ``keep``); one that would change what is
+searched, on which data or under which checks is refused with what it was and what it would be: trials of two studies
+are not to be mixed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from study.compose import ROOT, SEARCH_SPACES, Composed, compose_config, groups
 from study.config import CONFIG, ConfigError, StudyConfig, read_config
 from study.storage import without_password
 
-FREE = ("budget", "resources", "cluster", "cache", "checkpoint_every", "dry_run", "output")
+FREE = ("budget", "resources", "cluster", "cache", "checkpoint_every", "keep", "dry_run", "output")
 """Fields and groups that may change from one run of a study to the next."""
 
 _ABSENT = "absent"
@@ -49,8 +50,12 @@ def resumed_config(folder: Path, overrides: Sequence[str], tree: Path = SEARCH_S
     return config
 
 
-def saved_config(folder: Path) -> dict[str, Any]:
+def saved_config(folder: Path, field: str = "resume") -> dict[str, Any]:
     """Return what config.yaml of a study folder holds.
+
+    Args:
+        folder: The study folder.
+        field: The field that named it, for messages.
 
     Raises:
         ConfigError: If there is none, or it cannot be read.
@@ -59,11 +64,11 @@ def saved_config(folder: Path) -> dict[str, Any]:
     try:
         saved = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise ConfigError([f"resume={folder}: no study was started there ({CONFIG} is missing)"]) from None
+        raise ConfigError([f"{field}={folder}: no study was started there ({CONFIG} is missing)"]) from None
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError([f"resume={folder}: {CONFIG} cannot be read: {error}"]) from None
+        raise ConfigError([f"{field}={folder}: {CONFIG} cannot be read: {error}"]) from None
     if not isinstance(saved, dict):
-        raise ConfigError([f"resume={folder}: {CONFIG} holds no configuration"])
+        raise ConfigError([f"{field}={folder}: {CONFIG} holds no configuration"])
     return saved
 
 

@@ -86,6 +86,14 @@ def build_sampler(config: SearcherConfig, seed: int) -> optuna.samplers.BaseSamp
     return _tpe(config, seed)
 
 
+def attributes_of_known(config: SearcherConfig) -> dict[str, int]:
+    """Return the system attributes without which a sampler ignores trials that it did not propose.
+
+    NSGA-II takes parents from generations only; trials of earlier studies are its first.
+    """
+    return {optuna.samplers.NSGAIISampler._get_generation_key(): 0} if config.name == "nsgaii" else {}
+
+
 def _tpe(config: SearcherConfig, seed: int) -> optuna.samplers.TPESampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

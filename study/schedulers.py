@@ -10,18 +10,23 @@ things hold whatever the numbers of trials:
 - Dominating takes a better objective. Checks are measured badly early in a training, and a method that hides better
   later may fail them at first: being infeasible early stops nobody by itself, and being feasible early saves nobody.
 
+Like is compared with like. Trials compete inside their own stratum only, so that each stratum keeps its front. Rungs
+are epochs of the training, and one more before the checks: there trials meet that had no or other numbers of epochs.
+
 Knows nothing of Ray; ``study.simulator`` replays recorded curves through it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from study.evaluation import Stage
 
 
 class Decision(StrEnum):
@@ -47,26 +52,42 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """From where on a named signal says that a check will fail."""
+
+    signal: str
+    limit: float
+    """In the signal's unit."""
+    scale: float
+    """Violation that weighs as much as one of 1 scale of any other check, in the same unit, > 0; negative where smaller
+    values of the signal are worse."""
+
+    def violation(self, reported: Mapping[str, float]) -> float:
+        """Return how far the signal is beyond the limit, in scales; 0 before it."""
+        return max((reported[self.signal] - self.limit) / self.scale, 0.0)
+
+
+@dataclass(frozen=True)
 class SignalSource:
-    """Which named metrics of the step reports make the signal."""
+    """Which named signals of the step reports stand for what."""
 
     objectives: Mapping[str, float]
-    """Metrics that stand for the objectives; 1 where smaller is better, -1 where larger is."""
-    margins: tuple[str, ...] = ()
-    """Metrics that stand for margins of checks; their positive parts add up to the violation."""
+    """Signals that stand for the objectives; 1 where smaller is better, -1 where larger is."""
+    checks: tuple[Limit, ...] = ()
+    """Signals that stand for checks; how far they are beyond their limits adds up to the violation."""
 
     def read(self, reported: Mapping[str, float]) -> Signal | None:
-        """Return the signal of one step, None if one of its metrics was not reported or is not finite."""
-        names = (*self.objectives, *self.margins)
+        """Return the signal of one step, None if a part of it was not reported or is not finite."""
+        names = (*self.objectives, *(check.signal for check in self.checks))
         if not all(math.isfinite(reported.get(name, math.nan)) for name in names):
             return None
         losses = tuple(sign * reported[name] for name, sign in self.objectives.items())
-        return Signal(losses, sum(max(reported[name], 0.0) for name in self.margins))
+        return Signal(losses, sum(check.violation(reported) for check in self.checks))
 
 
 @dataclass
 class _Rung:
-    """The trials that have reached an epoch, and by how many others each is dominated."""
+    """The trials of a stratum that have come so far, and by how many others each is dominated."""
 
     places: dict[str, int] = field(default_factory=dict)
     values: list[tuple[float, ...]] = field(default_factory=list)
@@ -99,42 +120,56 @@ class _Rung:
 class SuccessiveHalving:
     """Decides after each step whether a trial goes on; see the module's docstring."""
 
-    def __init__(self, first: int, reduction: int) -> None:
+    def __init__(self, first: int, reduction: int, *, before_checks: bool = True) -> None:
         """Set the rungs: epochs ``first``, ``first * reduction``, ``first * reduction**2`` and so on.
 
         Args:
             first: Epoch of the first rung, >= 1.
             reduction: One in so many goes on, >= 2; nobody is stopped before so many have reached a rung.
+            before_checks: Whether there is a rung after the step that leaves nothing but the checks to do.
 
         Raises:
             ValueError: If a value is outside its range.
         """
         if first < 1 or reduction < 2:
             raise ValueError(f"first={first} must be >= 1 and reduction={reduction} >= 2")
-        self._first, self._reduction = first, reduction
-        self._rungs: dict[int, _Rung] = {}
+        self._first, self._reduction, self._before_checks = first, reduction, before_checks
+        self._rungs: dict[tuple[Hashable, int], _Rung] = {}
 
-    def decide(self, trial: str, epoch: int, signal: Signal | None) -> Decision:
-        """Return what becomes of a trial that has finished an epoch.
+    def decide(
+        self, trial: str, epoch: int, signal: Signal | None, *, stage: str = Stage.TRAINING, stratum: Hashable = None
+    ) -> Decision:
+        """Return what becomes of a trial that has finished a step.
 
         Args:
             trial: Identifies the trial.
-            epoch: Number of the epoch, from 1.
+            epoch: Number of the step, from 1.
             signal: What it reported; without a usable one nobody is stopped.
+            stage: What the step was, one of ``study.evaluation.Stage``.
+            stratum: What the trial competes in.
 
         Notes:
             A trial enters each rung once, with its first signal at or after it: one that reports an epoch again, after
             losing its worker, is not counted twice.
         """
-        if signal is None or not signal.usable or epoch < self._first:
+        name = self._rung(epoch, stage)
+        if signal is None or not signal.usable or name is None:
             return Decision.CONTINUE
-        epoch_of_rung = self._first
-        while epoch_of_rung * self._reduction <= epoch:
-            epoch_of_rung *= self._reduction
-        rung = self._rungs.setdefault(epoch_of_rung, _Rung())
+        rung = self._rungs.setdefault((stratum, name), _Rung())
         if trial in rung.places:
             return Decision.CONTINUE
         rung.enter(trial, signal)
         if len(rung.places) < self._reduction or rung.keeps(trial, self._reduction):
             return Decision.CONTINUE
         return Decision.STOP
+
+    def _rung(self, epoch: int, stage: str) -> int | None:
+        """Return the epoch of the last rung that was reached, or 0 for the one before the checks; None for none."""
+        if stage == Stage.RELEASE:
+            return 0 if self._before_checks else None
+        if stage != Stage.TRAINING or epoch < self._first:
+            return None
+        reached = self._first
+        while reached * self._reduction <= epoch:
+            reached *= self._reduction
+        return reached

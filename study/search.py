@@ -6,7 +6,7 @@ The storage is the truth about a study: which trials exist, which are finished, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
+from study.earlier import EARLIER, known_trial
 from study.experiments import load_experiment
 from study.nested import with_values
 from study.objective import MAXIMISE, Score
@@ -52,12 +53,15 @@ class Proposal:
     trial: dict[str, Any]
     """Complete nested trial configuration."""
     seed: int
-    """The trial's own seed, a function of the study's seed and the number."""
+    """The trial's own seed, a function of the study's seed, the number and the replicate."""
+    replicate: int = 0
+    """Which of the seeds of this configuration it is."""
 
 
-def trial_seed(study_seed: int, number: int) -> int:
-    """Return the seed of trial ``number``, an integer in [0, 2**31)."""
-    return int(np.random.SeedSequence((study_seed, number)).generate_state(1)[0] >> 1)
+def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:
+    """Return the seed of one replicate of trial ``number``, an integer in [0, 2**31)."""
+    entropy = (study_seed, number, replicate) if replicate else (study_seed, number)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,11 @@ class Search:
         self.study.set_user_attr(FOLDER, folder_id)
         # A sampler that began again with the same random numbers would draw what it drew before. The quasi-random one
         # keeps its place in the storage, under its seed.
+        # An earlier study may have had the same seed: what it drew is known, and drawing it again would be in vain.
+        earlier = len(config.warm_start.trials)
+        first_seed = trial_seed(config.seed, earlier) if earlier else config.seed
         new_seed = trials and config.searcher.name != "qmc"
-        seed = trial_seed(config.seed, len(trials)) if new_seed else config.seed
+        seed = trial_seed(first_seed, len(trials)) if new_seed else first_seed
         self._sampler = build_sampler(config.searcher, seed)
         self._random = optuna.samplers.RandomSampler(seed=seed)
         self._running: dict[int, Trial] = {}
@@ -163,12 +170,29 @@ class Search:
         return frozenset(trial.number for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished())
 
     def _enqueue_starting_points(self) -> None:
-        """Enqueue what is to be tried first, once in the life of the storage."""
+        """Enqueue what is to be tried first, once in the life of the storage.
+
+        Between the two kinds of starting points the trials of earlier studies are added: points that the user chose
+        are tried even if they are among these, those of the space are not.
+        """
         if self.study.user_attrs.get(ENQUEUED):
             return
-        for point in [*self._config.starting_points, *self._config.space.starting_points]:
-            self.study.enqueue_trial(dict(point), user_attrs={GIVEN: True}, skip_if_exists=True)
+        self._enqueue(self._config.starting_points)
+        self._add_earlier()
+        self._enqueue(self._config.space.starting_points)
         self.study.set_user_attr(ENQUEUED, True)
+
+    def _enqueue(self, points: Iterable[Mapping[str, Value]]) -> None:
+        for point in points:
+            self.study.enqueue_trial(dict(point), user_attrs={GIVEN: True}, skip_if_exists=True)
+
+    def _add_earlier(self) -> None:
+        """Add the trials of earlier studies that the storage does not hold yet; they never count for the budget."""
+        added = {trial.user_attrs.get(EARLIER) for trial in self.study.get_trials(deepcopy=False)}
+        for index, trial in enumerate(self._config.warm_start.trials):
+            if index not in added:
+                self.study.add_trial(known_trial(index, self._config))
+                self._asked.append(dict(trial.parameters))
 
     @property
     def running(self) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -21,6 +22,8 @@ from study.objective import Score, score, unmeasured
 from study.outcomes import Outcome
 from study.progress import Progress
 from study.records import Epoch, FinishedTrial, Records
+from study.replicate_records import ReplicateRecords
+from study.replication import Replication
 from study.search import Proposal, Search
 from study.spending import Spending
 from study.trainable import REPORT, TASK
@@ -29,7 +32,7 @@ from study.trial_run import TrialTask, WorkerReport
 
 @dataclass
 class _Running:
-    """What is known of a trial before it ends."""
+    """What is known of a trial, one replicate of a configuration, before it ends."""
 
     proposal: Proposal
     started: float
@@ -39,6 +42,11 @@ class _Running:
     def take(self, report: WorkerReport) -> None:
         self.last = report
         self.epochs.update((item.epoch, item) for item in report.history)
+
+    @property
+    def name(self) -> tuple[int, int]:
+        """Number and replicate."""
+        return self.proposal.number, self.proposal.replicate
 
 
 class StudySearcher(Searcher):
@@ -53,7 +61,7 @@ class StudySearcher(Searcher):
         progress: Progress,
         spending: Spending,
         make_task: Callable[[Proposal], TrialTask],
-        forget: Callable[[int], None] = lambda number: None,
+        forget: Callable[[int, int], None] = lambda number, replicate: None,
     ) -> None:
         """Keep the parts.
 
@@ -65,11 +73,13 @@ class StudySearcher(Searcher):
             progress: Receives what a person is to read.
             spending: Says when hours are used up.
             make_task: Adds to a proposal what its worker needs.
-            forget: Called with the number of a trial that was told: nothing is needed any more to continue it.
+            forget: Called with number and replicate of a trial that was recorded and, if it is its configuration's
+                only one, told: nothing is needed any more to continue it.
         """
         super().__init__(metric=None, mode=None)
         self._config, self._experiment, self._search = config, experiment, search
         self._records, self._spending = records, spending
+        self._replication = Replication(config, experiment.metrics, ReplicateRecords(config.output, records))
         self.progress = progress
         self._make_task, self._forget = make_task, forget
         self._trials: dict[str, _Running] = {}
@@ -80,20 +90,44 @@ class StudySearcher(Searcher):
         """Return the next trial's config, None for "ask again later", or FINISHED when the budget is used."""
         if self._search.done or self.failure is not None or self._spending.used_up:
             return Searcher.FINISHED
-        proposal = self._search.ask()
+        proposal = self._next()
         if proposal is None:
-            return None
-        self._trials[trial_id] = _Running(proposal, time.monotonic())
-        self.progress.started(proposal.number)
-        self._spending.started(proposal.number)
+            return Searcher.FINISHED if self._search.done or self.failure is not None else None
+        self._trials[trial_id] = running = _Running(proposal, time.monotonic())
+        self.progress.started(*running.name)
+        self._spending.started(running.name)
         return {TASK: self._make_task(proposal).to_dict()}
+
+    def _next(self) -> Proposal | None:
+        """Return the next seed of a configuration that is begun, or else the first of a new one."""
+        while (waiting := self._replication.next()) is None:
+            proposal = self._search.ask()
+            if proposal is None:
+                return None
+            recorded = self._replication.begin(proposal)
+            if recorded is not None:  # the driver was lost after the last seed's record, before the whole was told
+                self._guarded(proposal.number, partial(self._tell, recorded))
+                if self.failure is not None:
+                    return None
+        return waiting
+
+    def _guarded(self, number: int, work: Callable[[], None]) -> None:
+        """Do what records or tells a configuration; where that fails, put it back and let the study stop."""
+        try:
+            work()
+        except Exception as failure:
+            self.failure = failure
+            self._replication.drop(number)
+            with contextlib.suppress(Exception):  # where the storage fails too, resuming the study puts it back
+                self._search.put_back(number)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the losses of an epoch."""
         running = self._trials.get(trial_id)
         if running is not None and REPORT in result:
             running.take(result[REPORT])
-            self.progress.epoch(running.proposal.number, max(running.epochs, default=0))
+            number, replicate = running.name
+            self.progress.epoch(number, max(running.epochs, default=0), replicate)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Judge, record and tell a trial that ended; ``error`` means that its worker was lost for good."""
@@ -102,54 +136,67 @@ class StudySearcher(Searcher):
             return
         if result is not None and REPORT in result:
             running.take(result[REPORT])
-        try:
-            self._finish(running, "the worker was lost too often" if error else None)
-        except Exception as failure:
-            self.failure = failure
-            with contextlib.suppress(Exception):  # where the storage fails too, resuming the study puts it back
-                self._search.put_back(running.proposal.number)
+        lost = "the worker was lost too often" if error else None
+        self._guarded(running.proposal.number, partial(self._finish, running, lost))
 
     def interrupt(self) -> None:
-        """Let all trials that Ray no longer runs wait for the study to be resumed; none is left RUNNING."""
+        """Let all configurations that are not told wait for the study to be resumed; none is left RUNNING."""
+        error, ended = "the study was interrupted", dict[int, list[FinishedTrial]]()
         for trial_id in list(self._trials):
             running = self._trials.pop(trial_id)
-            number, result = running.proposal.number, unmeasured(self._config.objective, Outcome.PREEMPTED)
-            self._record(running, result, "the study was interrupted")
+            trial = self._finished(running, unmeasured(self._config.objective, Outcome.PREEMPTED), error)
+            ended.setdefault(trial.number, []).append(trial)
+            self._spending.ended(running.name)
+            self.progress.interrupted(*running.name)
+        for number in self._replication.begun:
+            whole = self._replication.interrupted(number, ended.get(number, []), error)
+            self._records.write(replace(whole, finished=time.time()))
             self._search.put_back(number)
-            self._spending.ended(number)
-            self.progress.interrupted(number)
         self._search.spent = self._spending.seconds
 
     def _finish(self, running: _Running, lost: str | None) -> None:
-        """Write the record, then tell Optuna: after a crash in between, the record still knows what to tell."""
-        result = self._score(running, lost)
-        number, report = running.proposal.number, running.last
-        error = lost or (report.error if report else None)
-        self._record(running, result, error)
-        run_again = self._search.tell(number, result)
-        self._forget(number)
-        self._spending.ended(number)
+        """Record a trial, and its configuration if it was the last of it."""
+        report = running.last
+        trial = self._finished(running, self._score(running, lost), lost or (report.error if report else None))
+        number, replicate = running.name
+        whole = self._replication.ended(replicate, trial)
+        if self._config.replicates > 1:
+            self._forget(number, replicate)
+        if whole is None or whole.replicates > 1:  # otherwise its configuration's line says it all
+            self.progress.replicate(number, replicate, trial.score, trial.seconds, trial.error)
+        self._spending.ended(running.name)
+        if whole is not None:
+            self._tell(whole)
         self._search.spent = self._spending.seconds
-        seconds = report.seconds if report else 0.0
+
+    def _tell(self, trial: FinishedTrial) -> None:
+        """Write a configuration's record, then tell Optuna: after a crash in between, the record knows what to tell."""
+        self._records.write(replace(trial, finished=time.time()))
+        run_again = self._search.tell(trial.number, trial.score)
+        self._forget(trial.number, 0)
         self.progress.finished(
-            number, result, seconds, run_again=run_again, error=error, hours=self._spending.describe()
+            trial.number,
+            trial.score,
+            trial.seconds,
+            run_again=run_again,
+            error=trial.error,
+            hours=self._spending.describe(),
+            replicates=trial.replicates,
         )
 
-    def _record(self, running: _Running, result: Score, error: str | None) -> None:
+    def _finished(self, running: _Running, result: Score, error: str | None) -> FinishedTrial:
         report, proposal = running.last, running.proposal
-        self._records.write(
-            FinishedTrial(
-                number=proposal.number,
-                parameters=proposal.parameters,
-                seed=proposal.seed,
-                score=result,
-                metrics=report.metrics if report else {},
-                controls=report.controls if report else (),
-                history=[running.epochs[epoch] for epoch in sorted(running.epochs)],
-                seconds=report.seconds if report else 0.0,
-                finished=time.time(),
-                error=error,
-            )
+        return FinishedTrial(
+            number=proposal.number,
+            parameters=proposal.parameters,
+            seed=proposal.seed,
+            score=result,
+            metrics=report.metrics if report else {},
+            controls=report.controls if report else (),
+            history=[running.epochs[epoch] for epoch in sorted(running.epochs)],
+            seconds=report.seconds if report else 0.0,
+            finished=time.time(),
+            error=error,
         )
 
     def _score(self, running: _Running, lost: str | None) -> Score:

@@ -14,7 +14,7 @@ from study.parameter import CATEGORICAL, Parameter, Value, read_parameter
 from study.sections import Section
 
 if TYPE_CHECKING:
-    from optuna.trial import Trial
+    from optuna.trial import FixedTrial, Trial
 
 SETTINGS_TRIED = 64
 """Settings of the other parameters in which a value that the base setting makes impossible is tried."""
@@ -30,7 +30,7 @@ class Space:
     strata: tuple[str, ...]
     """Parameters whose combinations get a front of their own in the report."""
 
-    def suggest(self, trial: Trial, base: Mapping[str, Any]) -> dict[str, Value]:
+    def suggest(self, trial: Trial | FixedTrial, base: Mapping[str, Any]) -> dict[str, Value]:
         """Ask an Optuna trial for every active parameter.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from study.config import Budget
 
@@ -34,17 +34,17 @@ class Spending:
         self._budget, self._devices, self._clock = budget, devices, clock
         self._before = {kind: before.get(kind, 0.0) for kind in (WALL, DEVICE)}
         self._start = clock()
-        self._started: dict[int, float] = {}
+        self._started: dict[Hashable, float] = {}
         self._ended = 0.0
         self._used_up_since: float | None = None
 
-    def started(self, number: int) -> None:
-        """Note that a trial was given to a worker."""
-        self._started[number] = self._clock()
+    def started(self, trial: Hashable) -> None:
+        """Note that a trial was given to a worker; any value may stand for it."""
+        self._started[trial] = self._clock()
 
-    def ended(self, number: int) -> None:
+    def ended(self, trial: Hashable) -> None:
         """Note that a trial no longer holds its share."""
-        self._ended += self._clock() - self._started.pop(number, self._clock())
+        self._ended += self._clock() - self._started.pop(trial, self._clock())
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -2,15 +2,15 @@
 
 First step: the honest PP-GAN with its own battery of checks, and the subverter's compressor or extractor of noise;
 trials with the same settings share these, so they are mostly found in the cache. Then a step for each epoch of a
-learned embedder and of its fine-tuning together with the sanitiser. Last step: the secret is hidden in every image, the
-images are published, every check judges what is published, and the secret is read from what arrives after the rest of
-the channel.
+learned embedder and of its fine-tuning together with the sanitiser. Then the secret is hidden in every image, the
+images are published, and the secret is read from what arrives after the rest of the channel. Last step: every check
+judges what is published. The steps in between report signals of how the trial will end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +38,28 @@ from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
 from models.randomness import numpy_generator
 from models.runtime import keep_freed_memory
-from study.evaluation import Context, StepReport
+from study.evaluation import Context, Stage, StepReport
+from study.subversion_signals import SignalProbe, sanitised
 
 GALLERY_ROWS = 8
 """Test images shown in a trial's gallery."""
 
-STATE = "learned.pt"
-"""File of a checkpoint that holds the learned networks and optimisers."""
+STATE = "state.pt"
+"""File of a checkpoint that holds the learned networks and optimisers, and how far the trial is."""
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """What the checks will judge, and what the subverter reads from it."""
+
+    covers: Release
+    """As published without a secret."""
+    released: Release
+    """As published."""
+    recovered: Tensor
+    """Images read from the test images, (n, 3, size, size), float32 in [-1, 1]."""
+    metrics: Mapping[str, Measurement]
+    signals: Mapping[str, float]
 
 
 class SubversionTrial:
@@ -59,6 +74,8 @@ class SubversionTrial:
         self._checks = CheckConfig.from_mapping(context.checks)
         self._material: Material | None = None
         self._subverter: Subverter | None = None
+        self._hidden: _Hidden | None = None
+        self._probe: SignalProbe | None = None
         keep_freed_memory()
 
     def step(self) -> StepReport:
@@ -71,17 +88,24 @@ class SubversionTrial:
         if self._material is None or self._subverter is None:
             self._material, self._subverter = self._prepare()
             losses = {f"stage_one.{name}": loss for name, loss in self._material.stage.losses.items()}
-            return StepReport(1, losses, done=False)
-        if self._subverter.epochs_left:
-            losses = self._subverter.run_epoch()
-            return StepReport(1 + self._subverter.epochs, losses, done=False)
-        metrics, controls = self._judge(self._material, self._subverter)
-        return StepReport(2 + self._subverter.epochs, {}, done=True, metrics=metrics, controls=tuple(controls))
+            return StepReport(1, losses, done=False, stage=Stage.SET_UP)
+        material, subverter = self._material, self._subverter
+        if subverter.epochs_left:
+            losses = subverter.run_epoch()
+            signals = self._signal_probe(material).in_training(subverter)
+            return StepReport(1 + subverter.epochs, losses, done=False, signals=signals)
+        if self._hidden is None:
+            self._hidden = hidden = self._hide(material, subverter)
+            return StepReport(2 + subverter.epochs, {}, done=False, signals=hidden.signals, stage=Stage.RELEASE)
+        metrics, controls = self._judge(material, subverter, self._hidden)
+        return StepReport(
+            3 + subverter.epochs, {}, done=True, stage=Stage.CHECKS, metrics=metrics, controls=tuple(controls)
+        )
 
     def save(self, directory: Path) -> None:
         """Write the learned networks; all else is in the cache or follows from the seed."""
-        state = {} if self._subverter is None else self._subverter.state_dict()
-        if state:
+        if self._subverter is not None:
+            state = {"learned": self._subverter.state_dict(), "hidden": self._hidden is not None}
             torch.save(state, directory / STATE)
 
     def load(self, directory: Path) -> None:
@@ -89,11 +113,12 @@ class SubversionTrial:
         if (directory / STATE).exists():
             self._material, self._subverter = self._prepare()
             state = torch.load(directory / STATE, weights_only=True, map_location="cpu")
-            self._subverter.load_state_dict(state)
+            self._subverter.load_state_dict(state["learned"])
+            self._hidden = self._hide(self._material, self._subverter) if state["hidden"] else None
 
     def _prepare(self) -> tuple[Material, Subverter]:
         context = self._context
-        faces, splits = load_splits(context.data)
+        faces, splits = load_splits(context.data, context.cache)
         size, identities = faces.images.shape[-1], len(faces.identity_names)
         if problems := self._subversion.refusals(
             size=size, identities=identities, latent=self._ppgan.latent, channel=self._channel
@@ -111,7 +136,7 @@ class SubversionTrial:
             cache=context.cache,
         )
         workshop = Workshop(
-            train=_sanitised(material, "train"),
+            train=sanitised(material, "train"),
             identities=identities,
             expression=material.labels.expression.train,
             expressions=material.labels.expression.classes,
@@ -125,35 +150,45 @@ class SubversionTrial:
         )
         return material, Subverter(self._subversion, workshop, seed=self._seed)
 
-    def _judge(self, material: Material, subverter: Subverter) -> tuple[dict[str, Measurement], list[Control]]:
-        sanitised = subverter.sanitised({name: _sanitised(material, name) for name in SPLITS})
-        covers = self._published_covers(material, sanitised)
-        handed = {name: subverter.embed(part, name=name) for name, part in sanitised.items()}
+    def _signal_probe(self, material: Material) -> SignalProbe:
+        if self._probe is None:
+            self._probe = SignalProbe(material, self._channel, family=self._subversion.family, seed=self._seed)
+        return self._probe
+
+    def _hide(self, material: Material, subverter: Subverter) -> _Hidden:
+        """Hide the secret in every image, publish the images, and read it from the test images as they arrive."""
+        own = subverter.sanitised({name: sanitised(material, name) for name in SPLITS})
+        covers = self._published_covers(material, own)
+        handed = {name: subverter.embed(part, name=name) for name, part in own.items()}
         images = Release(**{name: part.images for name, part in handed.items()})
         released = publish(images, self._channel, seed=self._seed, name="released")
-        random = numpy_generator(self._seed, "transit")
-        read = subverter.reveal(self._channel.transit.apply(released.test, random))
-        recovered = read.revealed.images.cpu()
+        read = subverter.reveal(self._channel.transit.apply(released.test, numpy_generator(self._seed, "transit")))
         metrics = self._quality(material, released, covers, read, handed["test"].bits)
-        context = self._context
+        bits = handed["validation"].bits
+        signals = self._signal_probe(material).of_release(subverter, covers, released, bits)
+        return _Hidden(covers, released, read.revealed.images.cpu(), metrics, signals)
+
+    def _judge(
+        self, material: Material, subverter: Subverter, hidden: _Hidden
+    ) -> tuple[dict[str, Measurement], list[Control]]:
         judged, controls = judge_release(
-            released,
-            covers,
+            hidden.released,
+            hidden.covers,
             material.labels,
             material.originals,
             material.honest,
             self._checks,
             seed=self._seed,
-            device=context.device,
+            device=self._context.device,
         )
-        self._write_artifacts(material, subverter, covers.test, released.test, recovered)
-        return metrics | _switched_off(self._checks) | judged, controls
+        self._write_artifacts(material, subverter, hidden)
+        return {**hidden.metrics, **_switched_off(self._checks), **judged}, controls
 
-    def _published_covers(self, material: Material, sanitised: Mapping[str, Sanitised]) -> Release:
+    def _published_covers(self, material: Material, own: Mapping[str, Sanitised]) -> Release:
         """Return what the trial's own sanitiser would have published without a secret."""
-        if all(part.covers is getattr(material.covers, name) for name, part in sanitised.items()):
+        if all(part.covers is getattr(material.covers, name) for name, part in own.items()):
             return material.published
-        covers = Release(**{name: part.covers for name, part in sanitised.items()})
+        covers = Release(**{name: part.covers for name, part in own.items()})
         return publish(covers, self._channel, seed=self._context.shared_seed, name="honest")
 
     def _quality(
@@ -173,14 +208,13 @@ class SubversionTrial:
         metrics["secret_accuracy"] = _secret_accuracy(read.revealed, material)
         return metrics
 
-    def _write_artifacts(
-        self, material: Material, subverter: Subverter, covers: Tensor, released: Tensor, recovered: Tensor
-    ) -> None:
+    def _write_artifacts(self, material: Material, subverter: Subverter, hidden: _Hidden) -> None:
         """Write the gallery and every network that the subverter keeps, with the key."""
         # Spread over the split: folders are often sorted by person.
+        released = hidden.released.test
         rows = torch.linspace(0, len(released) - 1, min(GALLERY_ROWS, len(released))).long()
-        inputs = material.inputs.test[rows]
-        picture = gallery.draw(gallery.columns(inputs, covers[rows], released[rows], recovered[rows]))
+        shown = (material.inputs.test, hidden.covers.test, released, hidden.recovered)
+        picture = gallery.draw(gallery.columns(*(images[rows] for images in shown)))
         folder = self._context.artifacts
         picture.save(folder / "gallery.png", optimize=True)
         tensors = with_prefix("generator", subverter.generator.state_dict())
@@ -199,15 +233,6 @@ class SubversionTrial:
             "data": material.fingerprint["data"],
         }
         save(folder / "weights.safetensors", Saved(tensors, note))
-
-
-def _sanitised(material: Material, split: str) -> Sanitised:
-    return Sanitised(
-        inputs=getattr(material.inputs, split),
-        identity=getattr(material.labels.identity, split),
-        target=material.stage.targets[split],
-        covers=getattr(material.covers, split),
-    )
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:

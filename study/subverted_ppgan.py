@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from models.channel import PNG, Channel, channel_problems
@@ -40,6 +39,18 @@ METRICS = {
     "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", ("high_pass",)),
     "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
 }
+
+SIGNALS = {
+    "ssim": "SSIM of the recovered image against the input",
+    "bit_error_rate": "share of payload bits that are read wrongly; NaN where the payload is an image",
+    "cover_psnr": "PSNR of the released image against the sanitised one, dB; NaN for the family sampled",
+    "quick_steganalysis": "AUC of a linear detector of stego against cover images",
+    "quick_identity": "identity accuracy of ridge regression on released images",
+    "quick_identity_excess": "the same less that on what the honest sanitiser releases",
+    "quick_expression": "expression accuracy of ridge regression on released images",
+    "quick_expression_excess": "the same less that on what the honest sanitiser releases",
+}
+"""Stand-ins of how a trial will end, by name; the unit is 1 unless given. Steps that report any report all of them."""
 
 _PARTS = ("stage_one", "subversion", "channel")
 
@@ -94,6 +105,7 @@ class SubvertedPPGAN:
 
     name = "subverted_ppgan"
     metrics: Mapping[str, MetricInfo] = METRICS
+    signals: Mapping[str, str] = SIGNALS
 
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration."""
@@ -114,12 +126,13 @@ class SubvertedPPGAN:
         return [f"trial.{line}" for line in refusals]
 
     def config_problems(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> list[str]:
-        """Return what is wrong with the settings of the checks, a line each."""
+        """Return what is wrong with the settings of the data and the checks, a line each."""
+        problems = _split_problems(data)
         try:
             CheckConfig.from_mapping(checks)
         except ValueError as error:
-            return [f"checks.{line}" for line in str(error).splitlines()]
-        return []
+            problems += [f"checks.{line}" for line in str(error).splitlines()]
+        return problems
 
     def forecast_seconds(
         self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
@@ -159,13 +172,25 @@ class SubvertedPPGAN:
         return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
 
 
+def _split_problems(data: Mapping[str, Any]) -> list[str]:
+    """Refuse people whom no adversary has met in training: it could not name them, and every check would pass."""
+    split = data.get("split")
+    by = split.get("by", "image") if isinstance(split, Mapping) else "image"
+    if by == "image":
+        return []
+    return [
+        f"data.split.by={by}: the adversaries of subverted_ppgan name the people whom they were trained on, so people "
+        "of test images must be among those of training images; give data.split.by=image"
+    ]
+
+
 def _identities(data: Mapping[str, Any]) -> Any:
     """Return how many people the data show; 2, the least there can be, where that is not known yet."""
-    if data.get("kind") != "folder":
+    if "root" not in data:
         return data.get("identities", 2)
-    from models.data.folder import identities_in
+    from models.data import identities_in
 
-    return identities_in(Path(str(data.get("root")))) or 2
+    return identities_in(data) or 2
 
 
 EXPERIMENT = SubvertedPPGAN()

@@ -55,6 +55,8 @@ class TrialTask:
     """CPU threads of this trial, >= 1."""
     checkpoint_every: int
     """Epochs between checkpoints; 0 for none."""
+    replicate: int = 0
+    """Which of the configuration's seeds it is; each has folders of its own."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain mapping."""
@@ -87,9 +89,9 @@ class TrialRun:
     def __init__(self, task: TrialTask) -> None:
         """Prepare the trial's folders and limit the threads of this process."""
         self._task = task
-        self._artifacts = Path(task.folder) / "artifacts" / str(task.number)
+        self._artifacts = artifact_folder(Path(task.folder), task.number, task.replicate)
         self._of_this_run = checkpoint_folder(Path(task.folder), task.run)
-        self._checkpoints = self._of_this_run / str(task.number)
+        self._checkpoints = self._of_this_run / checkpoint_name(task.number, task.replicate)
         self._evaluation: Evaluation | None = None
         self._history: list[Epoch] = []
         self._unreported = 0
@@ -105,7 +107,7 @@ class TrialRun:
         """
         start = time.monotonic()
         try:
-            report = self._step()
+            report = self._step(start)
         except Exception as error:
             if not self._of_this_run.is_dir():
                 raise SupersededError(f"trial {self._task.number} is no longer this worker's") from error
@@ -117,15 +119,14 @@ class TrialRun:
         self._seconds += time.monotonic() - start
         return WorkerReport(self._new_epochs(), self._seconds)
 
-    def _step(self) -> StepReport:
+    def _step(self, start: float) -> StepReport:
         if not self._of_this_run.is_dir():
             raise FileNotFoundError(self._of_this_run)
         if self._evaluation is None:
             self._evaluation = self._start()
         report = self._evaluation.step()
-        if report.losses:
-            self._history = [item for item in self._history if item.epoch < report.epoch]
-            self._history.append(Epoch(report.epoch, {name: float(value) for name, value in report.losses.items()}))
+        self._history = [item for item in self._history if item.epoch < report.epoch]
+        self._history.append(_epoch(report, time.monotonic() - start))
         if not all(math.isfinite(loss) for loss in report.losses.values()):
             raise FloatingPointError(f"epoch {report.epoch}: losses are not finite: {dict(report.losses)}")
         every = self._task.checkpoint_every
@@ -153,7 +154,7 @@ class TrialRun:
         if self._evaluation is None:
             self._evaluation = self._start()
         self._evaluation.save(directory)
-        progress = {"seconds": self._seconds, "history": [[item.epoch, dict(item.losses)] for item in self._history]}
+        progress = {"seconds": self._seconds, "history": [item.to_dict() for item in self._history]}
         (directory / "progress.json").write_text(json.dumps(progress))
 
     def load(self, directory: Path) -> None:
@@ -162,7 +163,7 @@ class TrialRun:
 
     def _load_progress(self, directory: Path) -> None:
         progress = json.loads((directory / "progress.json").read_text())
-        self._history = [Epoch(epoch, losses) for epoch, losses in progress["history"]]
+        self._history = [Epoch(**item) for item in progress["history"]]
         self._unreported, self._seconds = 0, progress["seconds"]
 
     def _write_checkpoint(self, epoch: int) -> None:
@@ -228,9 +229,27 @@ class TrialRun:
         return new
 
 
+def _epoch(report: StepReport, seconds: float) -> Epoch:
+    losses, signals = (
+        {name: float(value) for name, value in numbers.items()} for numbers in (report.losses, report.signals)
+    )
+    return Epoch(report.epoch, losses, signals, str(report.stage), seconds)
+
+
 def checkpoint_folder(folder: Path, run: int) -> Path:
     """Return the folder of all checkpoints of one run of a driver, in the study folder."""
     return folder / "checkpoints" / str(run)
+
+
+def checkpoint_name(number: int, replicate: int = 0) -> str:
+    """Return the name of the folder of one trial's checkpoints, "12", or of a further replicate's, "12.1"."""
+    return f"{number}.{replicate}" if replicate else str(number)
+
+
+def artifact_folder(folder: Path, number: int, replicate: int = 0) -> Path:
+    """Return the folder of a trial's artifacts in the study folder; further replicates have theirs inside it."""
+    own = folder / "artifacts" / str(number)
+    return own / f"replicate_{replicate}" if replicate else own
 
 
 def classify(error: BaseException) -> Outcome:

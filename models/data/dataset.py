@@ -20,6 +20,32 @@ class DataError(ValueError):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What is known of images that were read from files, besides their labels; the split needs it."""
+
+    files: tuple[str, ...]
+    """Path within the data set, one an image."""
+    digests: np.ndarray
+    """uint8 (images, 32), SHA-256 of the pixels of each image."""
+    group: np.ndarray | None = None
+    """int64 (images,): images with the same number stay on one side of every split; None: there are no groups."""
+    official: np.ndarray | None = None
+    """int64 (images,), the split that the publishers assigned: 0 train, 1 validation, 2 test; None: they did not."""
+    left_out: tuple[str, ...] = ()
+    """Files that could not be read and were left out on request."""
+
+    def subset(self, indices: np.ndarray) -> Origin:
+        """Keep some images, in the given order.
+
+        Raises:
+            IndexError: If a position does not exist.
+        """
+        group, official = (values if values is None else values[indices] for values in (self.group, self.official))
+        files = tuple(self.files[index] for index in indices)
+        return Origin(files, self.digests[indices], group, official, self.left_out)
+
+
+@dataclass(frozen=True)
 class FaceData:
     """Faces with their labels; the arrays are read-only. Built by ``face_data``, which also checks it."""
 
@@ -36,7 +62,9 @@ class FaceData:
     attributes: Mapping[str, tuple[str, ...]]
     """Further labels by name, one value an image."""
     fingerprint: str
-    """SHA-256 of pixels, labels and names, hexadecimal."""
+    """SHA-256 of pixels, labels, names and groups, hexadecimal."""
+    origin: Origin | None = None
+    """Files, groups and official splits of the images; None for images that were drawn."""
 
     def subset(self, indices: np.ndarray) -> FaceData:
         """Keep some images, in the given order; names stay, so label numbers keep their meaning.
@@ -58,6 +86,7 @@ class FaceData:
             self.identity_names,
             self.expression_names,
             attributes,
+            origin=self.origin and self.origin.subset(indices),
         )
 
 
@@ -68,6 +97,8 @@ def face_data(
     identity_names: Sequence[str],
     expression_names: Sequence[str],
     attributes: Mapping[str, Sequence[str]] | None = None,
+    *,
+    origin: Origin | None = None,
 ) -> FaceData:
     """Check the parts of a data set against each other and put them together.
 
@@ -78,6 +109,8 @@ def face_data(
         identity_names: Names by identity index, all different.
         expression_names: Names by expression index, all different.
         attributes: Further labels by name, one value an image.
+        origin: What is known of images from files. The fingerprint then takes pixels from its digests instead of
+            reading every pixel of a mapped file.
 
     Returns:
         The data set. Its arrays are the given ones where these are contiguous, and become read-only.
@@ -87,6 +120,7 @@ def face_data(
     """
     further = {name: tuple(values) for name, values in (attributes or {}).items()}
     problems = _disagreements(images, identity, expression, identity_names, expression_names, further)
+    problems += _origin_disagreements(origin, len(images)) if origin else []
     if problems:
         raise DataError(problems)
     arrays = [np.ascontiguousarray(array) for array in (images, identity, expression)]
@@ -94,7 +128,10 @@ def face_data(
     for array in arrays:
         array.flags.writeable = False
         digest.update(repr((array.shape, array.dtype.str)).encode())
-        digest.update(array.data)
+        digest.update(origin.digests.tobytes() if origin and array is arrays[0] else array.data)
+    if origin:
+        for name, values in (("group", origin.group), ("official", origin.official)):
+            digest.update(name.encode() + (b"" if values is None else values.tobytes()))
     return FaceData(
         images=arrays[0],
         identity=arrays[1],
@@ -103,7 +140,17 @@ def face_data(
         expression_names=tuple(expression_names),
         attributes=further,
         fingerprint=digest.hexdigest(),
+        origin=origin,
     )
+
+
+def _origin_disagreements(origin: Origin, images: int) -> list[str]:
+    fields = {name: getattr(origin, name) for name in ("files", "digests", "group", "official")}
+    return [
+        f"origin.{name}: {len(values)} values; must be {images}, one an image"
+        for name, values in fields.items()
+        if values is not None and len(values) != images
+    ]
 
 
 def _disagreements(

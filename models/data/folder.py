@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from models.data.dataset import DataError, FaceData, face_data
-from models.data.procedural import SMALLEST_SIZE, size_problems
+from models.data.dataset import FaceData
+from models.data.listing import Listing, load_files
+from models.data.procedural import size_problems
 from models.data.splits import listed
 
 LABELS = "labels.csv"
@@ -45,6 +43,27 @@ class FolderConfig:
         """
         return size_problems(self.size)
 
+    def listing(self) -> Listing:
+        """Read ``labels.csv``.
+
+        Raises:
+            OSError: If the folder cannot be read.
+        """
+        table = _read_table(self.root, self.expression_column)
+        rows = [row for row in table.rows if row.values.get("file") and not _leaves(row.values["file"])]
+        return Listing(
+            files=[row.values["file"] for row in rows],
+            identity=[row.values.get("identity", "") for row in rows],
+            expression=[row.values.get("expression", "") for row in rows],
+            attributes={
+                name: [row.values[name] for row in rows] for name in table.columns if name not in REQUIRED_COLUMNS
+            },
+            where=[f"line {row.line}" for row in rows],
+            problems=table.problems + _label_problems(table),
+            named_by=LABELS,
+            remedy="replace them or remove their rows",
+        )
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -60,39 +79,18 @@ class _Table:
 
 
 def load_folder(config: FolderConfig) -> FaceData:
-    """Check a folder of images and read it.
+    """Check a folder of images and read it, without a cache; see ``load_files``.
 
     Args:
         config: Folder and image size.
 
     Returns:
-        The faces in the order of ``labels.csv``; names are sorted. Grey images get three equal channels, transparent
-        ones lie on white, the middle square is cut out and resized with antialiasing.
+        The faces in the order of ``labels.csv``.
 
     Raises:
         DataError: If anything in the folder cannot be used; the message lists all that was found.
-
-    Notes:
-        Reads every image; some 1,500 small images a second on one core.
     """
-    wrong_size = config.problems()
-    table = _read_table(config.root, config.expression_column)
-    images, unusable = _read_images(config.root, table.rows, SMALLEST_SIZE if wrong_size else config.size)
-    problems = table.problems + _label_problems(table) + unusable
-    if wrong_size or problems:
-        raise DataError([*wrong_size, *(f"root = {config.root}: {problem}" for problem in problems)])
-    rows = table.rows
-    identity_names, identity = np.unique([row.values["identity"] for row in rows], return_inverse=True)
-    expression_names, expression = np.unique([row.values["expression"] for row in rows], return_inverse=True)
-    further = [name for name in table.columns if name not in REQUIRED_COLUMNS]
-    return face_data(
-        np.stack(images),
-        identity.astype(np.int64),
-        expression.astype(np.int64),
-        identity_names.tolist(),
-        expression_names.tolist(),
-        {name: tuple(row.values[name] for row in rows) for name in further},
-    )
+    return load_files(config)
 
 
 def identities_in(root: Path) -> int | None:
@@ -157,7 +155,7 @@ def _table_problems(columns: list[str], lines: list[tuple[int, list[str]]]) -> l
 
 
 def _label_problems(table: _Table) -> list[str]:
-    """Empty labels, paths that leave the folder, files listed twice, too few people or expressions."""
+    """Empty labels, paths that leave the folder, files listed twice."""
     problems = []
     for name in table.columns:
         empty = [f"line {row.line}" for row in table.rows if not row.values[name]]
@@ -171,66 +169,8 @@ def _label_problems(table: _Table) -> list[str]:
     twice = [f"{name} ({count} times)" for name, count in times.items() if count > 1]
     if twice:
         problems.append(f"{LABELS} lists files more than once: {listed(twice)}; keep one row a file")
-    for name, plural, why in (
-        ("identity", "identities", "tell people apart"),
-        ("expression", "expressions", "measure whether the expression survives"),
-    ):
-        found = sorted({row.values.get(name, "") for row in table.rows} - {""})
-        if name in table.columns and table.rows and len(found) < 2:
-            problems.append(f"fewer than two {plural}: {listed(found) or 'none'}; at least two are needed to {why}")
     return problems
 
 
 def _leaves(file: str) -> bool:
     return file.startswith("/") or posixpath.normpath(file).split("/")[0] == ".."
-
-
-def _read_images(root: Path, rows: list[_Row], size: int) -> tuple[list[np.ndarray], list[str]]:
-    """Images, uint8 (3, size, size) each, of the rows whose path stays in the folder, and what was wrong."""
-    images, missing, unreadable = [], [], []
-    for row in rows:
-        file = row.values.get("file", "")
-        if not file or _leaves(file):
-            continue
-        path = root / file
-        if not path.is_file():
-            missing.append(f"{file} (line {row.line})")
-            continue
-        try:
-            images.append(read_image(path, size))
-        except Exception as error:  # decoders of broken files raise whatever their format's code runs into
-            reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error)
-            unreadable.append(f"{file} (line {row.line}: {reason})")
-    problems = []
-    if missing:
-        problems.append(f"{LABELS} names files that do not exist: {listed(missing)}")
-    if unreadable:
-        problems.append(f"images that cannot be read: {listed(unreadable)}; replace them or remove their rows")
-    return images, problems
-
-
-def read_image(path: Path, size: int) -> np.ndarray:
-    """Read one image as the middle square in colour.
-
-    Args:
-        path: Image file of a format that Pillow reads; 8 or 16 bits a channel.
-        size: Height and width to resize to, pixels.
-
-    Returns:
-        uint8 (3, size, size).
-
-    Raises:
-        OSError: If the file is no image, is truncated or cannot be opened.
-        ValueError: If the pixels are numbers without a known range.
-    """
-    with Image.open(path) as opened:
-        picture = ImageOps.exif_transpose(opened)  # decodes the whole file
-    if picture.mode.startswith("I;16"):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    elif picture.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {picture.mode} have no known range; save it with 8 bits a channel")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    square = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).transpose(2, 0, 1).copy()

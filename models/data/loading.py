@@ -1,8 +1,8 @@
 """From a plain ``data`` configuration to checked faces and their splits; everything is checked before use.
 
-A configuration is a mapping of plain values, ``{"kind": "procedural", ...}`` or ``{"kind": "folder", "root": ...}``,
-with the fields of ``ProceduralConfig`` or ``FolderConfig`` and under ``split`` those of ``SplitConfig``. Whatever is
-left out takes its default.
+A configuration is a mapping of plain values, ``{"kind": "procedural", ...}`` or ``{"kind": "ferg", "root": ...}``, with
+the fields of the kind's class in ``KINDS`` and under ``split`` those of ``SplitConfig``. Whatever is left out takes its
+default. Images from files are decoded once and shared, if a cache folder is given.
 """
 
 from __future__ import annotations
@@ -16,32 +16,49 @@ from pathlib import Path
 from typing import Any
 
 from models.data.appearance import EXPRESSIONS
+from models.data.celeba import CelebAConfig
 from models.data.dataset import DataError, FaceData
-from models.data.folder import LABELS, FolderConfig, load_folder
+from models.data.ferg import FergConfig
+from models.data.folder import FolderConfig
+from models.data.folder import identities_in as identities_in_folder
+from models.data.listing import load_files
+from models.data.mug import MugConfig
 from models.data.procedural import ProceduralConfig, person_names, procedural_faces, procedural_labels
-from models.data.splits import SplitConfig, Splits, split_faces, split_labels
+from models.data.splits import SPLITS, SplitConfig, Splits, listed, split_faces, split_labels
 
-KINDS: dict[str, type[ProceduralConfig] | type[FolderConfig]] = {
+FileConfig = FolderConfig | FergConfig | MugConfig | CelebAConfig
+
+KINDS: dict[str, type[ProceduralConfig] | type[FileConfig]] = {
     "procedural": ProceduralConfig,
     "folder": FolderConfig,
+    "ferg": FergConfig,
+    "mug": MugConfig,
+    "celeba": CelebAConfig,
 }
 
-_ACCEPTED = {"int": "a whole number", "float": "a number", "Path": "the path of a folder", "str": "a name"}
+_ACCEPTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "Path": "the path of a folder",
+    "str": "a name",
+    "bool": "true or false",
+}
 _UNSET = ("", "???")  # "???" is how the configuration files spell a value that the user must give
 
 
 @dataclass(frozen=True)
 class _Request:
-    source: ProceduralConfig | FolderConfig
+    source: ProceduralConfig | FileConfig
     split: SplitConfig
     problems: tuple[str, ...]  # why the fields above are not what was asked for; defaults stand in for what is wrong
 
 
-def load_faces(mapping: Mapping[str, Any]) -> FaceData:
+def load_faces(mapping: Mapping[str, Any], cache: Path | None = None) -> FaceData:
     """Get the faces that a configuration asks for.
 
     Args:
         mapping: The ``data`` configuration.
+        cache: Folder in which decoded images are kept and shared; None decodes them in this process.
 
     Returns:
         The faces, with read-only arrays: the same object again when the same is asked for in the same process.
@@ -51,18 +68,19 @@ def load_faces(mapping: Mapping[str, Any]) -> FaceData:
             is not asked here, but by ``load_splits`` and ``data_problems``.
     """
     request = _request(mapping)
-    if isinstance(request.source, FolderConfig):
-        return _folder(request)
+    if not isinstance(request.source, ProceduralConfig):
+        return _from_files(request.source, request.problems, cache)
     if request.problems:
         raise DataError(request.problems)
     return _drawn(request.source)
 
 
-def load_splits(mapping: Mapping[str, Any]) -> tuple[FaceData, Splits]:
+def load_splits(mapping: Mapping[str, Any], cache: Path | None = None) -> tuple[FaceData, Splits]:
     """Get the faces that a configuration asks for, and how they are divided.
 
     Args:
         mapping: The ``data`` configuration.
+        cache: As ``load_faces``.
 
     Returns:
         The faces, as ``load_faces`` gives them, and the positions of train, validation and test images.
@@ -70,15 +88,16 @@ def load_splits(mapping: Mapping[str, Any]) -> tuple[FaceData, Splits]:
     Raises:
         DataError: If the configuration or the data cannot be used, or cannot be split; all problems are listed.
     """
-    data = load_faces(mapping)
+    data = load_faces(mapping, cache)
     return data, split_faces(data, _request(mapping).split)
 
 
-def data_problems(mapping: Mapping[str, Any]) -> list[str]:
+def data_problems(mapping: Mapping[str, Any], cache: Path | None = None) -> list[str]:
     """Say why a configuration cannot be used, before anything is started on it.
 
     Args:
         mapping: The ``data`` configuration.
+        cache: As ``load_faces``.
 
     Returns:
         One line a problem with field, value and what is permitted; empty if ``load_splits`` will succeed.
@@ -87,12 +106,12 @@ def data_problems(mapping: Mapping[str, Any]) -> list[str]:
         Nothing.
 
     Notes:
-        Draws no faces; reads and checks every image of a folder, which ``load_faces`` then need not do again.
+        Draws no faces; reads and checks every image file, which ``load_faces`` then need not do again.
     """
     request = _request(mapping)
     try:
-        if isinstance(request.source, FolderConfig):
-            split_faces(_folder(request), request.split)
+        if not isinstance(request.source, ProceduralConfig):
+            split_faces(_from_files(request.source, request.problems, cache), request.split)
         elif request.problems:
             return list(request.problems)
         else:
@@ -103,36 +122,60 @@ def data_problems(mapping: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _folder(request: _Request) -> FaceData:
-    assert isinstance(request.source, FolderConfig)
+def described(mapping: Mapping[str, Any], cache: Path | None = None) -> str | None:
+    """Say in a line what data from files hold once they are checked; None for data that are drawn.
+
+    Raises:
+        DataError: As ``load_splits``.
+    """
+    if mapping.get("kind") == "procedural":
+        return None
+    data, splits = load_splits(mapping, cache)
+    sizes = ", ".join(f"{name} {len(getattr(splits, name)):,}" for name in SPLITS)
+    text = f"{len(data.images):,} images of {len(data.identity_names):,} people"
+    text += f", {len(data.expression_names)} expressions; {sizes}"
+    left_out = data.origin.left_out if data.origin else ()
+    return text + (f"; left out as unreadable: {len(left_out)} ({listed(left_out)})" if left_out else "")
+
+
+def identities_in(mapping: Mapping[str, Any]) -> int | None:
+    """Return how many people data from files show, None where that cannot be known; opens no image.
+
+    Raises:
+        Nothing.
+    """
+    source = _request(mapping).source
+    if isinstance(source, ProceduralConfig) or source.root is None:
+        return None
+    if isinstance(source, FolderConfig):
+        return identities_in_folder(source.root)
+    return _people(source)
+
+
+@lru_cache(maxsize=8)
+def _people(source: FergConfig | MugConfig | CelebAConfig) -> int | None:
+    try:
+        return len(set(source.listing().identity)) or None
+    except OSError:
+        return None
+
+
+def _from_files(source: FileConfig, problems: Sequence[str], cache: Path | None) -> FaceData:
+    """Read the faces, or list what is wrong with them after ``problems``, which are those of the configuration."""
     found: Sequence[str] = ()
-    if request.source.root is not None:
+    if source.root is not None:
         try:
-            data = _read(request.source, _state(request.source.root))
+            data = load_files(source, cache)
         except DataError as error:
             found = [f"data.{problem}" for problem in error.problems]
         except OSError as error:
-            found = [f"data.root = {request.source.root}: cannot be read: {error}"]
-    if request.problems or found:
-        raise DataError([*request.problems, *found])
+            found = [f"data.root = {source.root}: cannot be read, or not be kept in the cache: {error}"]
+    if problems or found:
+        raise DataError([*problems, *found])
     return data
 
 
 _drawn = lru_cache(maxsize=2)(procedural_faces)
-
-
-@lru_cache(maxsize=2)
-def _read(config: FolderConfig, state: object) -> FaceData:
-    del state  # part of the cache's key: a folder that has changed is read again
-    return load_folder(config)
-
-
-def _state(root: Path) -> object:
-    """Names, sizes and times of the files of a folder of faces."""
-    if not (root / LABELS).is_file():
-        return None
-    files = sorted((path, path.stat()) for path in root.rglob("*") if path.is_file())
-    return tuple((str(path), status.st_size, status.st_mtime_ns) for path, status in files)
 
 
 def _request(mapping: Mapping[str, Any]) -> _Request:
@@ -145,8 +188,10 @@ def _request(mapping: Mapping[str, Any]) -> _Request:
     values, problems = _fields(KINDS[kind], rest, "data", ("kind", "split"))
     source = KINDS[kind](**values)
     problems += [f"data.{problem}" for problem in source.problems()]
-    if isinstance(source, FolderConfig) and source.problems():
-        source = replace(source, size=FolderConfig.size)
+    if not isinstance(source, ProceduralConfig) and source.problems():
+        refused = {problem.split(" = ")[0] for problem in source.problems()}
+        defaults: dict[str, Any] = {field.name: field.default for field in fields(source) if field.name in refused}
+        source = replace(source, **defaults)
 
     shares = mapping.get("split", {})
     if not isinstance(shares, Mapping):
@@ -171,14 +216,9 @@ def _fields(
         elif known[name] == "Path":
             if isinstance(value, str | Path) and str(value) not in _UNSET:
                 values[name] = Path(value).expanduser()
-        elif known[name] == "str":
-            if isinstance(value, str) and value:
-                values[name] = value
-            else:
-                problems.append(f"{prefix}.{name} = {value!r}; must be {_ACCEPTED['str']}")
-        elif isinstance(value, bool) or not isinstance(value, int if known[name] == "int" else int | float):
+        elif not _has_type(value, known[name]):
             problems.append(f"{prefix}.{name} = {value!r}; must be {_ACCEPTED[known[name]]}")
-        elif not math.isfinite(value):
+        elif isinstance(value, float) and not math.isfinite(value):
             problems.append(f"{prefix}.{name} = {value!r}; must be finite")
         else:
             values[name] = value
@@ -189,6 +229,14 @@ def _fields(
             )
             values[name] = None  # read by nobody: the problem is reported first
     return values, problems
+
+
+def _has_type(value: object, kind: str) -> bool:
+    if kind == "str":
+        return isinstance(value, str) and value != ""
+    if kind == "bool" or isinstance(value, bool):
+        return kind == "bool" and isinstance(value, bool)
+    return isinstance(value, int if kind == "int" else int | float)
 
 
 def _instead(name: str, known: list[str]) -> str:

@@ -1,7 +1,9 @@
-"""Divide faces into train, validation and test images for closed-set identification.
+"""Divide faces into train, validation and test images.
 
-Closed-set means that the people of the test images are those of the training images, so every person needs images in
-each of the three splits. Splits are disjoint and stratified by person and expression.
+By image, for closed-set identification: the people of the test images are those of the training images, so everybody
+needs images in each of the three splits, which are stratified by person and expression. By identity: nobody is in two
+splits. Or as the publishers of the data divided them. Splits are disjoint; no group of images that is drawn (such as
+the frames of one take), and no two images with the same pixels, lie on two sides.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.data.dataset import DataError, FaceData
+from models.data.dataset import DataError, FaceData, Origin
+from models.data.units import joined, same_pixels
 
 SPLITS = ("train", "validation", "test")
+BY = ("image", "identity", "official")
+DUPLICATES = ("refuse", "together")
 
 _ROUNDING = 0.005  # fractions may miss the sum 1 by this much, as 0.667 + 0.167 + 0.167 does
 _NAMED = 10  # names listed before "and so many more"
@@ -21,7 +26,7 @@ _NAMED = 10  # names listed before "and so many more"
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Shares of the images; they sum to 1."""
+    """Shares of the images (or of people, or of groups, whatever stays together); they sum to 1."""
 
     train: float = 2 / 3
     """Share that models are fitted on, > 0."""
@@ -31,6 +36,10 @@ class SplitConfig:
     """Share for verdicts, > 0."""
     seed: int = 0
     """Seed of the draw, >= 0."""
+    by: str = "image"
+    """What is divided: images of each person, people, or nothing, because the publishers did ("official")."""
+    duplicates: str = "refuse"
+    """What happens if two images with the same pixels come to lie in two splits: "refuse", or keep them "together"."""
 
     def problems(self) -> list[str]:
         """Say what is out of range, one line a field; none if all is well.
@@ -48,6 +57,9 @@ class SplitConfig:
             found.append(f"train + validation + test = {sum(shares):g}; must be 1")
         if self.seed < 0:
             found.append(f"seed = {self.seed}; must be a whole number >= 0")
+        for name, value, permitted in (("by", self.by, BY), ("duplicates", self.duplicates, DUPLICATES)):
+            if value not in permitted:
+                found.append(f"{name} = {value!r}; must be one of {', '.join(permitted)}")
         return found
 
 
@@ -68,17 +80,20 @@ def split_faces(data: FaceData, config: SplitConfig) -> Splits:
         config: Shares and seed.
 
     Returns:
-        The splits. Their sizes follow the shares to within one image, and so do the images of each person and of each
-        person's expression to within about two; people with few images then get one in each split.
+        The splits. By image, their sizes follow the shares to within one image, and so do the images of each person
+        and of each person's expression to within about two; people with few images then get one in each split. Where
+        images stay together, this holds for groups or people instead of images.
 
     Raises:
-        DataError: If a share is out of range, a person has no image in some split, or an expression none in train;
-            the message names them all.
+        DataError: If a setting is not permitted or not possible with these data, a person (by image) or everybody has
+            no image in some split, an expression has none in train, or two images with the same pixels lie in two
+            splits; the message names them all.
 
     Notes:
         Draws from a generator of its own, seeded by ``config.seed``.
     """
-    return split_labels(data.identity, data.expression, data.identity_names, data.expression_names, config)
+    labels = (data.identity, data.expression, data.identity_names, data.expression_names)
+    return split_labels(*labels, config, data.origin)
 
 
 def split_labels(
@@ -87,6 +102,7 @@ def split_labels(
     identity_names: Sequence[str],
     expression_names: Sequence[str],
     config: SplitConfig,
+    origin: Origin | None = None,
 ) -> Splits:
     """Divide images of which only the labels are at hand; see ``split_faces``.
 
@@ -96,6 +112,7 @@ def split_labels(
         identity_names: Names by identity index.
         expression_names: Names by expression index.
         config: Shares and seed.
+        origin: Groups, official splits and hashes of the images.
 
     Returns:
         The splits.
@@ -104,18 +121,51 @@ def split_labels(
         DataError: As ``split_faces``.
     """
     problems = config.problems()
+    if config.by == "official" and (origin is None or origin.official is None):
+        problems.append("data.split.by = 'official'; these data come without a division of their own; image, identity")
     if problems:
         raise DataError(problems)
-    split = np.empty(len(identity), np.int64)
-    order = _shuffled_by_cell(identity, expression, config.seed)
-    split[order] = _interleaved(len(identity), (config.train, config.validation, config.test))
-    _give_everyone_a_place(split, identity, order)
-    problems = _closed_set_problems(split, identity, identity_names)
+    units = _units(identity, config, origin)
+    split = _drawn(identity, expression, units, config) if config.by != "official" else _official(origin)
+    if config.by == "image":
+        problems += _closed_set_problems(split, identity, identity_names, units)
+    else:
+        problems += _empty_split_problems(split, units)
     problems += _expression_problems(split, expression, expression_names)
+    problems += _duplicate_problems(split, origin) if origin else []
     if problems:
         raise DataError(problems)
     train, validation, test = (np.flatnonzero(split == number) for number in range(len(SPLITS)))
     return Splits(train, validation, test)
+
+
+def _units(identity: np.ndarray, config: SplitConfig, origin: Origin | None) -> np.ndarray:
+    """Number images, int64 (images,), so that those of one number have to lie in one split."""
+    labels = [identity] if config.by == "identity" else []
+    if origin and origin.group is not None:
+        labels.append(origin.group)
+    if origin and config.duplicates == "together":
+        labels.append(same_pixels(origin.digests))
+    return joined(labels, len(identity))
+
+
+def _drawn(identity: np.ndarray, expression: np.ndarray, units: np.ndarray, config: SplitConfig) -> np.ndarray:
+    """Draw a split number for each image, the same for all of a unit."""
+    first = np.unique(units, return_index=True)[1]
+    people, cells = identity[first], expression[first]
+    if config.by == "identity":  # a unit is a person: there is nothing to stratify by
+        people, cells = np.zeros_like(people), np.zeros_like(cells)
+    order = _shuffled_by_cell(people, cells, config.seed)
+    split = np.empty(len(first), np.int64)
+    split[order] = _interleaved(len(first), (config.train, config.validation, config.test))
+    _give_everyone_a_place(split, people, order)
+    return split[units]
+
+
+def _official(origin: Origin | None) -> np.ndarray:
+    assert origin is not None
+    assert origin.official is not None
+    return origin.official
 
 
 def _shuffled_by_cell(identity: np.ndarray, expression: np.ndarray, seed: int) -> np.ndarray:
@@ -137,7 +187,9 @@ def _interleaved(count: int, shares: tuple[float, float, float]) -> np.ndarray:
 
 def _give_everyone_a_place(split: np.ndarray, identity: np.ndarray, order: np.ndarray) -> None:
     """Move images of people who miss a split, from the split where they have most, if they have enough images."""
-    for person in np.unique(identity):
+    table = np.zeros((identity.max(initial=-1) + 1, len(SPLITS)), np.int64)
+    np.add.at(table, (identity, split), 1)
+    for person in np.flatnonzero((table == 0).any(axis=1) & (table.sum(axis=1) > 1)):
         own = order[identity[order] == person]
         for number in range(len(SPLITS)):
             counts = np.bincount(split[own], minlength=len(SPLITS))
@@ -145,17 +197,45 @@ def _give_everyone_a_place(split: np.ndarray, identity: np.ndarray, order: np.nd
                 split[own[split[own] == counts.argmax()][0]] = number
 
 
-def _closed_set_problems(split: np.ndarray, identity: np.ndarray, names: Sequence[str]) -> list[str]:
+def _closed_set_problems(split: np.ndarray, identity: np.ndarray, names: Sequence[str], units: np.ndarray) -> list[str]:
     table = np.zeros((len(names), len(SPLITS)), np.int64)
     np.add.at(table, (identity, split), 1)
     missing = np.flatnonzero((table == 0).any(axis=1))
     if not len(missing):
         return []
     told = [f"{names[person]} ({_count(int(table[person].sum()), 'image')})" for person in missing.tolist()]
+    grouped = ", in groups that stay together," if len(np.unique(units)) < len(units) else ""
     return [
         f"{len(missing)} of {len(names)} identities have no image in some split: {listed(told)}; closed-set "
-        f"identification needs at least {len(SPLITS)} images of every identity, one each for {', '.join(SPLITS)}. "
-        "Next step: add images of these identities, or remove their rows from the labels"
+        f"identification needs at least {len(SPLITS)} images{grouped} of every identity, one each for "
+        f"{', '.join(SPLITS)}. Next step: add images of these identities, remove their rows from the labels, or keep "
+        "every identity in one split with data.split.by=identity, where the experiment permits it"
+    ]
+
+
+def _empty_split_problems(split: np.ndarray, units: np.ndarray) -> list[str]:
+    empty = [name for number, name in enumerate(SPLITS) if not (split == number).any()]
+    if not empty:
+        return []
+    parts = _count(len(np.unique(units)), "part")
+    return [f"no image in {listed(empty)}: the data have {parts} that can be divided, and need {len(SPLITS)} or more"]
+
+
+def _duplicate_problems(split: np.ndarray, origin: Origin) -> list[str]:
+    """Images with the same pixels on two sides: what is tested on would have been trained on."""
+    same = same_pixels(origin.digests)
+    first = np.unique(same, return_index=True)[1][same]
+    apart = np.flatnonzero(split != split[first])
+    if not len(apart):
+        return []
+    told = [
+        f"{origin.files[image]} ({SPLITS[split[image]]}) = {origin.files[first[image]]} ({SPLITS[split[first[image]]]})"
+        for image in apart.tolist()
+    ]
+    return [
+        f"{_count(len(apart), 'image')} with the same pixels as one in another split: {listed(told)}. Next step: "
+        "remove one of each, or keep such images in one split with data.split.duplicates=together (unless "
+        "data.split.by=official)"
     ]
 
 

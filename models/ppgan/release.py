@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.checkpoints import Saved, cached, with_prefix
 from models.data import SPLITS, FaceData, Splits
+from models.data.tensors import shared_tensor
 from models.image_quality import to_float, to_uint8
 from models.ppgan.config import PPGANConfig
 from models.ppgan.generator import Generator, sample_code
@@ -85,7 +86,7 @@ def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch
 
 
 def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, device: str) -> Saved:
-    images, identity = torch.tensor(faces.images), torch.tensor(faces.identity)
+    images, identity = shared_tensor(faces.images), torch.tensor(faces.identity)
     train = torch.tensor(splits.train)
     training_set = TrainingSet(
         images[train].to(device),

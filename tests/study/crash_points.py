@@ -31,11 +31,12 @@ from study import driver
 from study.config import StudyConfig, read_config
 from study.progress import Progress
 from study.records import read_parts
+from study.replicate_records import REPLICATES
 from study.resources import Plan
 from study.search import RUN_AGAIN
 from study.searcher import StudySearcher
 from study.storage import open_storage
-from study.trial_run import TrialTask, WorkerReport
+from study.trial_run import TrialTask, WorkerReport, checkpoint_name
 from tests.study.in_process import tune, without_ray
 
 OPERATIONS = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir", "symlink")
@@ -47,7 +48,9 @@ def note_steps(config: StudyConfig, share: Plan, searcher: StudySearcher, *_: An
 
     def note(task: TrialTask, report: WorkerReport) -> None:
         with (config.output.parent / "steps.jsonl").open("a") as file:
-            file.write(json.dumps({"trial": task.number, "epochs": [item.epoch for item in report.history]}) + "\n")
+            epochs = [item.epoch for item in report.history]
+            name = checkpoint_name(task.number, task.replicate)
+            file.write(json.dumps({"trial": task.number, "name": name, "epochs": epochs}) + "\n")
 
     tune(searcher, note)
 
@@ -137,17 +140,30 @@ def check(config: StudyConfig, before: dict[str, Any], steps_before: int) -> Non
         if trial.state is TrialState.COMPLETE:
             assert all(rows[number][f"constraint.{name}"] == value for name, value in trial.constraints.items())
             assert sorted(trial.constraints) == ["detectability", "leak"]
+    check_replicates(config, rows)
     steps = [json.loads(line) for line in (config.output.parent / "steps.jsonl").read_text().splitlines()]
     later = steps[steps_before:]
     assert not {step["trial"] for step in later} & set(before["finished"]), "a finished trial was run again"
-    for number, epoch in before["checkpoints"].items():
-        first = next((step["epochs"] for step in later if step["trial"] == number), None)
+    assert not {step["name"] for step in later} & set(before["replicates"]), "a finished replicate was run again"
+    for name, epoch in before["checkpoints"].items():
+        first = next((step["epochs"] for step in later if step["name"] == name), None)
         # The first report after a restart tells all epochs; training went on at the one after the checkpoint.
-        assert first is None or len(first) <= epoch + 1, f"trial {number} did not continue after epoch {epoch}"
+        assert first is None or len(first) <= epoch + 1, f"trial {name} did not continue after epoch {epoch}"
         assert first is None or first[:epoch] == list(range(1, epoch + 1))
     assert not list(config.output.rglob("*.tmp"))
     assert not (config.output / "checkpoints").exists()
     assert (config.output / "trials.parquet").exists()
+
+
+def check_replicates(config: StudyConfig, rows: dict[int, dict[str, Any]]) -> None:
+    """Raise unless every configuration of a study of several seeds has as many records of them as it says."""
+    recorded = Counter(row["trial"] for row in read_parts(config.output, parts=REPLICATES))
+    if config.replicates == 1:
+        assert not recorded
+        return
+    assert recorded == {number: row["replicates"] for number, row in rows.items()}
+    good = [row["replicates"] for row in rows.values() if row["outcome"] in ("ok", "infeasible")]
+    assert config.racing or set(good) <= {config.replicates}
 
 
 def state(config: StudyConfig) -> dict[str, Any]:
@@ -162,12 +178,14 @@ def state(config: StudyConfig) -> dict[str, Any]:
         trials = []
     recorded = [row["trial"] for row in read_parts(config.output) if row["outcome"] != "preempted"]
     finished = [*recorded, *(trial.number for trial in trials if trial.state.is_finished())]
-    checkpoints: dict[int, int] = {}
+    seeds = read_parts(config.output, parts=REPLICATES)
+    replicates = [checkpoint_name(row["trial"], row["replicate"]) for row in seeds if row["outcome"] != "preempted"]
+    checkpoints: dict[str, int] = {}
     for path in (config.output / "checkpoints").glob("*/*/*"):
-        number = int(path.parent.name)
-        if path.name.isdigit() and number not in finished:
-            checkpoints[number] = max(int(path.name), checkpoints.get(number, 0))
-    return {"finished": finished, "checkpoints": checkpoints}
+        name = path.parent.name
+        if path.name.isdigit() and int(name.partition(".")[0]) not in finished and name not in replicates:
+            checkpoints[name] = max(int(path.name), checkpoints.get(name, 0))
+    return {"finished": finished, "replicates": replicates, "checkpoints": checkpoints}
 
 
 def one_round(config: StudyConfig, at: int) -> tuple[str, bool]:

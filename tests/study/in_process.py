@@ -6,14 +6,16 @@ import contextlib
 import io
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any
 from unittest.mock import patch
 
 from study import driver
 from study.config import StudyConfig
 from study.progress import Progress
 from study.resources import Plan
+from study.schedulers import Decision
 from study.searcher import StudySearcher
+from study.spending import Spending
+from study.stopping import EarlyStopping
 from study.trainable import REPORT, TASK
 from study.trial_run import TrialRun, TrialTask, WorkerReport
 
@@ -25,7 +27,9 @@ def without_ray(_: StudyConfig) -> Iterator[Plan]:
 
 
 def tune(
-    searcher: StudySearcher, stepped: Callable[[TrialTask, WorkerReport], object] = lambda task, report: None
+    searcher: StudySearcher,
+    stepped: Callable[[TrialTask, WorkerReport], object] = lambda task, report: None,
+    stopping: EarlyStopping | None = None,
 ) -> None:
     """Do what Ray does; ``stepped`` sees each report before the searcher does."""
     running: dict[str, tuple[TrialTask, TrialRun]] = {}
@@ -43,13 +47,17 @@ def tune(
         for name, (task, run) in list(running.items()):
             report = run.step()
             stepped(task, report)
-            if report.done:
+            if report.done or _stopped(stopping, task, report):
                 del running[name]
                 searcher.on_trial_complete(name, {REPORT: report})
             else:
                 searcher.on_trial_result(name, {REPORT: report})
             if searcher.failure:
                 raise searcher.failure
+
+
+def _stopped(stopping: EarlyStopping | None, task: TrialTask, report: WorkerReport) -> bool:
+    return stopping is not None and stopping.decide(task.number, task.trial, report.history) is Decision.STOP
 
 
 def evaluate_all(config: StudyConfig, progress: Progress | None = None, die_after: int | None = None) -> bool:
@@ -64,8 +72,10 @@ def evaluate_all(config: StudyConfig, progress: Progress | None = None, die_afte
             raise KeyboardInterrupt
         finished.extend([task.number] if report.done else [])
 
-    def run(_: StudyConfig, share: Plan, searcher: StudySearcher, *others: Any) -> None:
-        tune(searcher, stepped)
+    def run(
+        _: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+    ) -> None:
+        tune(searcher, stepped, stopping)
 
     progress = progress or Progress(config.objective, config.budget.trials, stream=io.StringIO())
     with patch.object(driver, "_tune", run), patch.object(driver, "_ray", without_ray):

@@ -114,12 +114,31 @@ def test_twenty_kills_at_random_moments_lose_no_trial_and_run_none_again(tmp_pat
     print(f"killed {kills['group']} process groups and {kills['driver']} drivers alone; nothing was lost")
 
 
-def crash_config(make_config: MakeConfig, fault_space: dict[str, Any]) -> StudyConfig:
+def crash_config(make_config: MakeConfig, fault_space: dict[str, Any], *more: str) -> StudyConfig:
     faults = ("none", "crash", "out_of_memory", "nan_objective", "nan_metric")
     points = [{"x": 0.5, "fault": fault} for fault in faults]
     space = {**fault_space, "starting_points": points}
-    overrides = ("budget.trials=5", "checkpoint_every=1", "trial.epochs=3", "name=crash")
+    overrides = ("budget.trials=5", "checkpoint_every=1", "trial.epochs=3", "name=crash", *more)
     return make_config(*overrides, edit=lambda values: values.update(space=space))
+
+
+def kill_at_file_operations(config: StudyConfig, folder: Path, first: int, stride: int) -> dict[str, Any]:
+    """Kill a driver at every ``stride``-th operation, resume and check; return what was seen."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.resolved))
+    command = [
+        sys.executable,
+        "-m",
+        "tests.study.crash_points",
+        folder / "config.yaml",
+        folder,
+        str(first),
+        str(stride),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    assert result.returncode == 0, result.stderr[-3000:]
+    summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    print(f"killed at {summary['rounds']} of about {summary['operations']} operations: {summary['seen']}")
+    return summary
 
 
 @pytest.mark.slow
@@ -127,11 +146,14 @@ def test_a_driver_killed_before_any_file_operation_is_resumed_without_loss(
     make_config: MakeConfig, fault_space: dict[str, Any], tmp_path: Path
 ) -> None:
     """Every thirteenth operation of a study whose trials crash, run out of memory, and cannot be measured."""
-    config = crash_config(make_config, fault_space)
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.resolved))
-    command = [sys.executable, "-m", "tests.study.crash_points", tmp_path / "config.yaml", tmp_path, "3", "13"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
-    assert result.returncode == 0, result.stderr[-3000:]
-    summary = json.loads(result.stdout.splitlines()[-1])
-    assert summary["rounds"] >= 30
-    print(f"killed at {summary['rounds']} of about {summary['operations']} operations: {summary['seen']}")
+    assert kill_at_file_operations(crash_config(make_config, fault_space), tmp_path, 3, 13)["rounds"] >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("racing", "first"), [("true", 11), ("false", 29)])
+def test_a_driver_of_several_seeds_killed_before_any_file_operation_is_resumed_without_loss(
+    make_config: MakeConfig, fault_space: dict[str, Any], tmp_path: Path, racing: str, first: int
+) -> None:
+    """The same of configurations under three seeds each, which differ a little."""
+    config = crash_config(make_config, fault_space, "replicates=3", f"racing={racing}", "trial.noise=0.001")
+    assert kill_at_file_operations(config, tmp_path, first, 37)["rounds"] >= 10

@@ -15,7 +15,7 @@ import pytest
 from models.measurement import Control, Measurement
 from study.config import StudyConfig
 from study.empty import EXPERIMENT
-from study.evaluation import Context
+from study.evaluation import Context, Stage
 from study.objective import score, unmeasured
 from study.outcomes import Outcome
 from study.records import SCHEMA_VERSION, Epoch, FinishedTrial, Records, read_parts, write_table
@@ -34,7 +34,11 @@ def finished(config: StudyConfig, number: int, parameters: dict[str, Any]) -> Fi
         score=score(config.objective, EXPERIMENT.metrics, metrics),
         metrics=metrics,
         controls=(CONTROL,),
-        history=(Epoch(1, {"loss": 0.5}), Epoch(2, {"loss": 0.25, "late": 1.0})),
+        history=(
+            Epoch(1, {"loss": 0.5}, seconds=2.0),
+            Epoch(2, {"loss": 0.25, "late": 1.0}, {"ssim": 0.5, "errors": math.nan}),
+            Epoch(3, {}, stage=Stage.CHECKS, seconds=4.0),
+        ),
         seconds=1.5,
         finished=1e9,
     )
@@ -121,8 +125,12 @@ def test_history_and_controls_are_unfolded(config: StudyConfig, records: Records
         records.write(finished(config, number, {"shape": "round", "x": 0.5}))
     records.merge()
     history = pq.read_table(config.output / "history.parquet").to_pylist()
-    assert [(row["trial"], row["epoch"]) for row in history] == [(0, 1), (0, 2), (1, 1), (1, 2)]
-    assert history[0] == {"trial": 0, "epoch": 1, "loss.loss": 0.5, "loss.late": None}
+    assert [(row["trial"], row["epoch"]) for row in history] == [(t, epoch) for t in (0, 1) for epoch in (1, 2, 3)]
+    told = {"trial": 0, "epoch": 1, "stage": "training", "seconds": 2.0, "loss.loss": 0.5, "loss.late": None}
+    assert history[0] == {**told, "signal.ssim": None, "signal.errors": None}
+    assert history[1]["signal.ssim"] == 0.5
+    assert math.isnan(history[1]["signal.errors"])
+    assert (history[2]["stage"], history[2]["seconds"], history[2]["loss.loss"]) == ("checks", 4.0, None)
     controls = pq.read_table(config.output / "controls.parquet").to_pylist()
     assert controls == [{"trial": number, **CONTROL.to_dict()} for number in (0, 1)]
 
@@ -131,6 +139,17 @@ def test_a_study_without_finished_trials_merges_to_empty_tables(config: StudyCon
     records.merge()
     for name in ("trials", "history", "controls"):
         assert pq.read_table(config.output / f"{name}.parquet").num_rows == 0
+
+
+def test_parts_from_before_signals_were_kept_are_merged(config: StudyConfig, records: Records) -> None:
+    path = records.write(finished(config, 0, {"shape": "round", "x": 0.5}))
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("history")
+    old = pa.list_(pa.struct([("epoch", pa.int64()), ("losses", pa.map_(pa.string(), pa.float64()))]))
+    pq.write_table(table.set_column(place, "history", pa.array([[{"epoch": 1, "losses": [("loss", 0.5)]}]], old)), path)
+    records.merge()
+    row = {"trial": 0, "epoch": 1, "stage": None, "seconds": None, "loss.loss": 0.5}
+    assert pq.read_table(config.output / "history.parquet").to_pylist() == [row]
 
 
 @pytest.mark.parametrize("kind", ["trials", "history", "controls"])

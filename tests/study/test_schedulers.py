@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from study.schedulers import Decision, Signal, SignalSource, SuccessiveHalving
+from study.evaluation import Stage
+from study.schedulers import Decision, Limit, Signal, SignalSource, SuccessiveHalving
 
 
 def decisions(signals: list[Signal], epoch: int = 1) -> list[Decision]:
@@ -67,12 +68,48 @@ def test_without_a_usable_signal_nobody_is_stopped(signal: Signal | None) -> Non
     assert scheduler.decide("last", 1, signal) is Decision.CONTINUE
 
 
-def test_a_signal_is_made_of_named_metrics_in_their_directions() -> None:
-    source = SignalSource({"ssim": -1, "auc": 1}, ("identity_margin", "utility_margin"))
-    reported = {"ssim": 0.7, "auc": 0.6, "identity_margin": -2.0, "utility_margin": 0.5, "loss": 3.0}
-    assert source.read(reported) == Signal((-0.7, 0.6), 0.5)
+def test_a_signal_is_made_of_named_signals_in_their_directions() -> None:
+    source = SignalSource({"ssim": -1, "auc": 1}, (Limit("identity", 0.3, 0.1), Limit("utility", 0.5, -0.2)))
+    reported = {"ssim": 0.7, "auc": 0.6, "identity": 0.35, "utility": 0.4, "loss": 3.0}
+    signal = source.read(reported)
+    assert signal is not None
+    assert signal.losses == (-0.7, 0.6)
+    assert signal.violation == pytest.approx(0.5 + 0.5)
+    inside = source.read({**reported, "identity": 0.2, "utility": 0.9})
+    assert inside is not None
+    assert inside.violation == 0.0
     assert source.read({**reported, "auc": math.nan}) is None
+    assert source.read({**reported, "utility": math.nan}) is None
     assert source.read({"ssim": 0.7, "auc": 0.6}) is None
+
+
+def test_strata_do_not_compete() -> None:
+    scheduler = SuccessiveHalving(1, 2)
+    for number in range(6):
+        scheduler.decide(f"good {number}", 1, Signal((0.0,)), stratum="good")
+    assert scheduler.decide("a", 1, Signal((9.0,)), stratum="bad") is Decision.CONTINUE
+    assert scheduler.decide("b", 1, Signal((10.0,)), stratum="bad") is Decision.STOP
+    assert scheduler.decide("c", 1, Signal((9.0,)), stratum="good") is Decision.STOP
+
+
+def test_before_the_checks_trials_of_any_number_of_epochs_meet() -> None:
+    scheduler = SuccessiveHalving(first=2, reduction=2)
+    decided = [
+        scheduler.decide(str(epoch), epoch, Signal((loss,)), stage=Stage.RELEASE)
+        for epoch, loss in ((2, 0.0), (7, 1.0), (12, 2.0))
+    ]
+    assert decided == [Decision.CONTINUE, Decision.STOP, Decision.STOP]
+    assert scheduler.decide("4", 2, Signal((9.0,))) is Decision.CONTINUE  # the rung of epoch 2 is another: alone there
+    without = SuccessiveHalving(first=2, reduction=2, before_checks=False)
+    for loss in (0.0, 1.0, 2.0):
+        assert without.decide(str(loss), 5, Signal((loss,)), stage=Stage.RELEASE) is Decision.CONTINUE
+
+
+@pytest.mark.parametrize("stage", [Stage.SET_UP, Stage.CHECKS])
+def test_nobody_is_stopped_while_setting_up_or_after_the_checks(stage: Stage) -> None:
+    scheduler = SuccessiveHalving(1, 2)
+    for loss in range(5):
+        assert scheduler.decide(str(loss), 3, Signal((loss,)), stage=stage) is Decision.CONTINUE
 
 
 @pytest.mark.parametrize(("first", "reduction"), [(0, 3), (1, 1)])

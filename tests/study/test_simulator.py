@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from study.evaluation import Stage
 from study.schedulers import Signal, SuccessiveHalving
 from study.simulator import Curve, Replay, replay
 
@@ -24,7 +25,8 @@ def curves(count: int, objectives: int, seed: int, noise: float = 0.05) -> list[
             )
             for share in fall
         ]
-        found.append(Curve(tuple(signals), float(rng.uniform(1.0, 3.0)), tuple(final), feasible=margin <= 0))
+        seconds = (float(rng.uniform(1.0, 3.0)),) * EPOCHS
+        found.append(Curve(tuple(signals), seconds, tuple(final), feasible=margin <= 0))
     return found
 
 
@@ -41,15 +43,28 @@ def hypervolume(trials: list[Curve]) -> float:
 
 
 def test_without_a_scheduler_everything_runs_to_its_end_on_all_workers() -> None:
-    trials = [Curve((None,) * 4, seconds, (0.0,), feasible=True) for seconds in (1.0, 1.0, 2.0)]
+    trials = [Curve((None,) * 4, (seconds,) * 4, (0.0,), feasible=True) for seconds in (1.0, 1.0, 2.0)]
     result = replay(trials, workers=2)
-    assert result == Replay(epochs=(4, 4, 4), finished=(0, 1, 2), worker_seconds=16.0, seconds=12.0)
+    whole = Replay(epochs=(4, 4, 4), finished=(0, 1, 2), spent=(7.0, 8.0, 16.0), worker_seconds=16.0, seconds=12.0)
+    assert result == whole
 
 
 def test_a_stopped_trial_frees_its_worker_at_once() -> None:
-    trials = [Curve((Signal((float(number),)),) * 9, 1.0, (0.0,), feasible=True) for number in range(4)]
+    trials = [Curve((Signal((float(number),)),) * 9, (1.0,) * 9, (0.0,), feasible=True) for number in range(4)]
     result = replay(trials, workers=1, scheduler=SuccessiveHalving(first=1, reduction=2))
-    assert result == Replay(epochs=(9, 1, 1, 1), finished=(0,), worker_seconds=12.0, seconds=12.0)
+    assert result == Replay(epochs=(9, 1, 1, 1), finished=(0,), spent=(9.0,), worker_seconds=12.0, seconds=12.0)
+
+
+def test_what_is_saved_is_the_time_of_the_steps_that_are_left_out() -> None:
+    stages = (Stage.SET_UP, Stage.RELEASE, Stage.CHECKS)
+    trials = [
+        Curve((None, Signal((float(loss),)), None), (1.0, 2.0, 7.0), (0.0,), True, stages, stratum)
+        for loss, stratum in ((0, "a"), (1, "a"), (1, "b"), (2, "b"))
+    ]
+    result = replay(trials, workers=1, scheduler=SuccessiveHalving(first=9, reduction=2))
+    assert result.epochs == (3, 2, 3, 2)
+    assert result.worker_seconds == 2 * 10.0 + 2 * 3.0
+    assert result.spent == (10.0, 23.0)
 
 
 @pytest.mark.parametrize("objectives", [1, 2])
@@ -74,7 +89,7 @@ def test_signals_that_say_nothing_lose_hypervolume() -> None:
         trials = curves(243, 2, seed)
         shuffled = np.random.default_rng(seed).permutation(len(trials))
         misled = [
-            Curve(trials[other].signals, own.epoch_seconds, own.losses, own.feasible)
+            Curve(trials[other].signals, own.seconds, own.losses, own.feasible)
             for own, other in zip(trials, shuffled, strict=True)
         ]
         early = replay(misled, workers=16, scheduler=SuccessiveHalving(first=3, reduction=3))
@@ -92,5 +107,7 @@ def test_hundreds_of_workers_take_no_time_and_repeat() -> None:
 def test_a_replay_needs_workers_and_epochs() -> None:
     with pytest.raises(ValueError, match="workers=0"):
         replay([], workers=0)
-    with pytest.raises(ValueError, match="needs an epoch"):
-        replay([Curve((), 1.0, (0.0,), feasible=True)], workers=1)
+    with pytest.raises(ValueError, match="needs a step, each with its time"):
+        replay([Curve((), (), (0.0,), feasible=True)], workers=1)
+    with pytest.raises(ValueError, match="needs a step, each with its time"):
+        replay([Curve((None, None), (1.0,), (0.0,), feasible=True)], workers=1)

@@ -12,9 +12,10 @@ from PIL import Image
 
 from models.checkpoints import load
 from study.cli import resolve
-from study.evaluation import Context, Evaluation, StepReport
+from study.evaluation import Context, Evaluation, Stage, StepReport
 from study.nested import with_values
-from study.subverted_ppgan import EXPERIMENT, METRICS, read_trial
+from study.subversion_signals import SignalProbe
+from study.subverted_ppgan import EXPERIMENT, METRICS, SIGNALS, read_trial
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +54,11 @@ def test_every_family_and_secret_is_measured_whole(
 ) -> None:
     reports = run(start(settings, cache, tmp_path, family=family, secret=secret, code_bits=256))
     assert [report.epoch for report in reports] == list(range(1, len(reports) + 1))
-    assert len(reports) == (4 if family == "learned" else 2)
+    assert len(reports) == (5 if family == "learned" else 3)
+    assert [report.stage for report in reports[-2:]] == [Stage.RELEASE, Stage.CHECKS]
+    assert all(set(report.signals) == set(SIGNALS) for report in reports[1:-1])
+    without = {"cover_psnr"} if family == "sampled" else set()
+    assert all({n for n, v in report.signals.items() if not math.isfinite(v)} == without for report in reports[1:-1])
     assert all(math.isfinite(loss) for report in reports for loss in report.losses.values())
     names = [name for metric, info in METRICS.items() for name in info.measured_names(metric)]
     assert sorted(reports[-1].metrics) == sorted(names)
@@ -109,11 +114,36 @@ def test_at_strength_0_what_is_published_as_jpeg_is_the_honest_file(
     assert metrics["steganalysis_auc.high_pass"].value == 0.5
 
 
+def test_measuring_signals_changes_nothing_of_how_a_trial_ends(
+    settings: dict[str, Any], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values: dict[str, Any] = {"family": "learned", "secret": "identity", "learned.fine_tune_epochs": 1}
+    measured = run(start(settings, cache, tmp_path / "measured", channel="jpeg90+noise", **values))
+    for name in ("in_training", "of_release"):
+        monkeypatch.setattr(SignalProbe, name, lambda *_: {})
+    blind = run(start(settings, cache, tmp_path / "blind", channel="jpeg90+noise", **values))
+    assert [report.losses for report in measured] == [report.losses for report in blind]
+    assert str(measured[-1].metrics) == str(blind[-1].metrics)  # NaN where not measured
+
+
+def test_the_last_signals_are_near_what_the_trial_ends_with(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    reports = run(start(settings, cache, tmp_path, secret="identity", strength=0))
+    signals, metrics = reports[-2].signals, reports[-1].metrics
+    assert signals["quick_steganalysis"] == 0.5
+    assert signals["quick_identity_excess"] == signals["quick_expression_excess"] == 0.0
+    assert signals["cover_psnr"] == metrics["cover_psnr"].value == 99.0
+    assert abs(signals["ssim"] - metrics["reconstruction_ssim"].value) < 0.1  # 70 images each
+
+
 def test_an_image_carried_as_an_image_has_no_bits_to_be_wrong(
     settings: dict[str, Any], cache: Path, tmp_path: Path
 ) -> None:
     values: dict[str, Any] = {"family": "learned", "learned.payload": "image", "learned.key": "none", "strength": 8}
-    metrics = run(start(settings, cache, tmp_path, **values))[-1].metrics
+    reports = run(start(settings, cache, tmp_path, **values))
+    assert math.isnan(reports[1].signals["bit_error_rate"])
+    metrics = reports[-1].metrics
     assert not metrics["bit_error_rate"].measured
     assert metrics["reconstruction_ssim"].measured
 
@@ -165,7 +195,7 @@ def test_after_fine_tuning_released_images_are_compared_with_covers_of_the_chang
 ) -> None:
     values: dict[str, Any] = {"family": "learned", "secret": "identity", "learned.fine_tune_epochs": 1, "strength": 1}
     reports = run(start(settings, cache, tmp_path, **values))
-    assert len(reports) == 5
+    assert len(reports) == 6
     assert any(name.startswith("sanitiser.") for name in reports[3].losses)
     honest = run(start(settings, cache, tmp_path, family="keyed", secret="identity"))[-1].metrics
     metrics = reports[-1].metrics
@@ -174,7 +204,9 @@ def test_after_fine_tuning_released_images_are_compared_with_covers_of_the_chang
 
 
 @pytest.mark.parametrize(
-    ("fine_tuned", "steps"), [(0, 2), (2, 3), (2, 4)], ids=["learning", "fine-tuning", "ready to be judged"]
+    ("fine_tuned", "steps"),
+    [(0, 2), (2, 3), (2, 4), (2, 5)],
+    ids=["learning", "fine-tuning", "ready to hide", "ready to be judged"],
 )
 def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
     settings: dict[str, Any], cache: Path, tmp_path: Path, fine_tuned: int, steps: int
@@ -192,6 +224,7 @@ def test_a_trial_continued_from_its_checkpoint_ends_as_if_never_stopped(
     rest = run(continued)
     assert [report.epoch for report in rest] == [report.epoch for report in whole[steps:]]
     assert [report.losses for report in rest] == [report.losses for report in whole[steps:]]
+    assert [report.signals for report in rest] == [report.signals for report in whole[steps:]]
     assert rest[-1].metrics == whole[-1].metrics
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from study.empty import EXPERIMENT
-from study.evaluation import Context, StepReport
+from study.evaluation import Context, Stage, StepReport
 from study.outcomes import Outcome
 from study.trial_run import SupersededError, TrialRun, TrialTask, WorkerReport, checkpoint_folder, classify
 
@@ -90,6 +91,36 @@ def test_a_loss_that_is_nan_counts_as_diverged_even_if_the_experiment_goes_on(
     monkeypatch.setattr(type(EXPERIMENT), "start", lambda *_: LosesNumbers())
     last = TrialRun(new_task(tmp_path)).step()
     assert (last.done, last.fault) == (True, Outcome.DIVERGED)
+
+
+class Signals:
+    """An evaluation that reports signals, one of which cannot be measured."""
+
+    epochs = 0
+
+    def step(self) -> StepReport:
+        self.epochs += 1
+        signals = {"ssim": self.epochs / 10, "errors": float("nan")}
+        return StepReport(self.epochs, {}, done=self.epochs == 4, signals=signals, stage=Stage.RELEASE)
+
+    def save(self, directory: Path) -> None:
+        (directory / "epochs").write_text(str(self.epochs))
+
+    def load(self, directory: Path) -> None:
+        self.epochs = int((directory / "epochs").read_text())
+
+
+def test_signals_are_kept_through_a_checkpoint_and_may_be_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(EXPERIMENT), "start", lambda *_: Signals())
+    lost = TrialRun(new_task(tmp_path))
+    before = [lost.step().history[0] for _ in range(2)]
+    reports = run_to_end(TrialRun(new_task(tmp_path)))
+    history = [item for report in reports for item in report.history]
+    assert [item.signals["ssim"] for item in history] == [0.1, 0.2, 0.3, 0.4]
+    assert all(math.isnan(item.signals["errors"]) for item in history)
+    assert {item.stage for item in history} == {"release"}
+    assert [item.seconds for item in history[:2]] == [item.seconds for item in before]
+    assert all(item.seconds > 0 for item in history)
 
 
 def test_exceptions_are_told_apart() -> None:
@@ -189,3 +220,15 @@ def test_the_context_tells_the_trials_own_folder_and_the_shared_seed(
     run_to_end(TrialRun(new_task(tmp_path)))
     assert seen[0].artifacts == tmp_path / "artifacts" / "3"
     assert (seen[0].shared_seed, seen[0].device) == (0, "cpu")
+
+
+def test_every_seed_of_a_configuration_has_folders_of_its_own(tmp_path: Path) -> None:
+    tasks = [replace(new_task(tmp_path, epochs=3), replicate=replicate, seed=replicate) for replicate in (0, 1)]
+    for task in tasks:
+        run = TrialRun(task)
+        run.step()
+        run.step()
+    assert {path.name for path in checkpoint_folder(tmp_path, 1).iterdir()} == {"3", "3.1"}
+    for task, folder in zip(tasks, ("3", "3/replicate_1"), strict=True):
+        kept = yaml.safe_load((tmp_path / "artifacts" / folder / "config.yaml").read_text())
+        assert kept["seed"] == task.seed

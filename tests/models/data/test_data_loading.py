@@ -19,9 +19,9 @@ GROUP = Path(__file__).parents[3] / "search_spaces" / "data"
 
 def write_folder(root: Path, images_each: int = 6) -> dict[str, Any]:
     rows = ["file,identity,expression"]
-    for person in ("ann", "bob"):
+    for place, person in enumerate(("ann", "bob")):
         for number in range(images_each):
-            Image.new("L", (40, 40), 10 * number).save(root / f"{person}{number}.png")
+            Image.new("L", (40, 40), 10 * number + place).save(root / f"{person}{number}.png")
             rows.append(f"{person}{number}.png,{person},{('joy', 'fear')[number % 2]}")
     (root / "labels.csv").write_text("\n".join(rows))
     return {"kind": "folder", "root": str(root), "size": 32}
@@ -102,7 +102,9 @@ def test_root_that_is_not_given_is_asked_for(root: object) -> None:
 
 @pytest.mark.parametrize("kind", [None, "photos", 3, ["folder"]])
 def test_unknown_kind_names_the_known_ones(kind: object) -> None:
-    assert data_problems({"kind": kind}) == [f"data.kind = {kind!r}; must be one of procedural, folder"]
+    assert data_problems({"kind": kind}) == [
+        f"data.kind = {kind!r}; must be one of procedural, folder, ferg, mug, celeba"
+    ]
 
 
 def test_people_with_too_few_images_are_refused_before_the_start(tmp_path: Path) -> None:
@@ -112,6 +114,34 @@ def test_people_with_too_few_images_are_refused_before_the_start(tmp_path: Path)
     assert "Next step" in problem
     with pytest.raises(DataError, match="closed-set"):
         load_splits(config)
+
+
+def test_people_with_one_or_two_images_can_be_divided_by_identity(tmp_path: Path) -> None:
+    rows = ["file,identity,expression"]
+    for number in range(11):
+        Image.new("L", (40, 40), 20 * number).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,person {number // 2},{('joy', 'fear')[number % 2]}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    config = {"kind": "folder", "root": str(tmp_path), "size": 32}
+    assert "data.split.by=identity" in data_problems(config)[0]
+    data, splits = load_splits({**config, "split": {"by": "identity"}})
+    people = [set(data.identity[part]) for part in (splits.train, splits.validation, splits.test)]
+    assert [len(part) for part in people] == [4, 1, 1]
+    assert len(set.union(*people)) == 6
+
+
+def test_two_files_with_the_same_content_in_two_splits_are_refused(tmp_path: Path) -> None:
+    config = write_folder(tmp_path, images_each=12)
+    (tmp_path / "copy").mkdir()
+    with (tmp_path / "labels.csv").open("a") as labels:
+        for number in range(12):
+            (tmp_path / "copy" / f"{number}.png").write_bytes((tmp_path / f"ann{number}.png").read_bytes())
+            labels.write(f"\ncopy/{number}.png,bob,joy")
+    (problem,) = data_problems(config)
+    assert "with the same pixels as one in another split: copy/" in problem
+    data, splits = load_splits({**config, "split": {"duplicates": "together"}})
+    seen = [{data.images[image].tobytes() for image in part} for part in (splits.train, splits.validation, splits.test)]
+    assert len(set.union(*seen)) == sum(map(len, seen)) == 24
 
 
 def test_too_few_procedural_images_for_the_splits_are_refused_without_drawing() -> None:

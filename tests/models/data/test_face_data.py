@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.data import DataError, FaceData, face_data
+from models.data import DataError, FaceData, Origin, face_data
 
 
 def parts(**changes: Any) -> dict[str, Any]:
@@ -70,3 +70,34 @@ def test_arrays_cannot_be_changed_by_accident() -> None:
     data = build()
     with pytest.raises(ValueError, match="read-only"):
         data.images[0] = 0
+
+
+def origin(**changes: Any) -> Origin:
+    digests = np.arange(4 * 32, dtype=np.uint8).reshape(4, 32)
+    return Origin(**{"files": ("a", "b", "c", "d"), "digests": digests, "group": np.array([0, 0, 1, 1]), **changes})
+
+
+def test_what_is_known_of_files_goes_along_with_a_subset() -> None:
+    data = build(origin=origin(official=np.array([0, 1, 2, 0]), left_out=("e",)))
+    kept = data.subset(np.array([3, 0])).origin
+    assert kept is not None
+    assert kept.files == ("d", "a")
+    assert kept.digests[:, 0].tolist() == [96, 0]
+    assert kept.group is not None
+    assert kept.official is not None
+    assert (kept.group.tolist(), kept.official.tolist()) == ([1, 0], [0, 0])
+    assert kept.left_out == ("e",)
+
+
+def test_fingerprint_follows_hashes_groups_and_official_splits() -> None:
+    numbers = np.array([0, 0, 1, 1])
+    variants = [origin(), origin(group=None), origin(group=None, official=numbers), origin(digests=np.ones((4, 32)))]
+    fingerprints = {build(origin=variant).fingerprint for variant in variants}
+    assert len(fingerprints) == 4
+    assert build(origin=origin(files=("e", "f", "g", "h"))).fingerprint in fingerprints  # names are not content
+
+
+def test_origins_of_other_images_are_refused() -> None:
+    with pytest.raises(DataError) as caught:
+        build(origin=origin(files=("a",), group=np.arange(5)))
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["origin.files", "origin.group"]

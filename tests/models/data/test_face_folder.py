@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.data import DataError, FolderConfig, load_folder
-from models.data.folder import read_image
+from models.data.decoding import read_image
 
 ROWS = ["a/1.png,ann,joy,left", "a/2.png,ann,fear,right", "b/1.png,bob,joy,left", "b/2.png,bob,fear,up"]
 HEADER = "file,identity,expression,pose"

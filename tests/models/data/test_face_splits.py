@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data import SPLITS, DataError, SplitConfig, Splits
+from models.data import SPLITS, DataError, Origin, SplitConfig, Splits
 from models.data.splits import split_labels
 
 PEOPLE = tuple(f"p{index}" for index in range(6))
@@ -81,3 +81,102 @@ def test_shares_out_of_range_are_reported_together() -> None:
     assert [problem.split(" = ")[0] for problem in caught.value.problems] == ["train", "validation", "seed"]
     assert "must be 1" in str(SplitConfig(0.5, 0.2, 0.2).problems())
     assert SplitConfig(0.667, 0.1667, 0.1667).problems() == []
+
+
+def origin_of(images: int, same: dict[int, int] | None = None, **labels: np.ndarray) -> Origin:
+    digests = np.zeros((images, 32), np.uint8)
+    digests[:, :4] = np.arange(images, dtype=np.uint32).view(np.uint8).reshape(-1, 4)
+    for image, other in (same or {}).items():
+        digests[image] = digests[other]
+    return Origin(tuple(f"{image}.png" for image in range(images)), digests, **labels)
+
+
+def number_of_splits(splits: Splits, labels: np.ndarray) -> list[int]:
+    """In how many splits each label occurs."""
+    parts = [set(labels[getattr(splits, name)].tolist()) for name in SPLITS]
+    return [sum(label in part for part in parts) for label in np.unique(labels).tolist()]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_lie_in_one_split_and_everybody_in_all(seed: int) -> None:
+    identity, expression = balanced(960)
+    group = identity * 1000 + expression * 100 + np.arange(960) // 24 // 8  # takes of 8 frames
+    config = SplitConfig(seed=seed)
+    splits = split_labels(identity, expression, PEOPLE, MOODS, config, origin_of(960, group=group))
+    assert number_of_splits(splits, group) == [1] * len(np.unique(group))
+    assert number_of_splits(splits, identity) == [3] * len(PEOPLE)
+    assert [len(getattr(splits, name)) for name in SPLITS] == [640, 160, 160]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_by_identity_nobody_is_in_two_splits(seed: int) -> None:
+    identity = np.arange(120) % 12
+    names = [str(number) for number in range(12)]
+    config = SplitConfig(seed=seed, by="identity")
+    splits = split_labels(identity, np.arange(120) // 12 % 4, names, MOODS, config)
+    assert number_of_splits(splits, identity) == [1] * 12
+    assert [len(getattr(splits, name)) for name in SPLITS] == [80, 20, 20]
+    other = split_labels(identity, np.arange(120) // 12 % 4, names, MOODS, SplitConfig(seed=seed + 1, by="identity"))
+    assert not np.array_equal(splits.train, other.train)
+
+
+def test_by_identity_three_people_are_needed_and_one_image_each_is_enough() -> None:
+    config = SplitConfig(by="identity")
+    splits = split_labels(np.arange(3), np.zeros(3, np.int64), ["a", "b", "c"], ["joy"], config)
+    assert [len(getattr(splits, name)) for name in SPLITS] == [1, 1, 1]
+    with pytest.raises(DataError, match="no image in test: the data have 2 parts"):
+        split_labels(np.arange(8) % 2, np.zeros(8, np.int64), ["a", "b"], ["joy"], config)
+
+
+def test_the_official_splits_are_taken_as_they_are() -> None:
+    identity, expression = balanced(96)
+    official = np.arange(96) % 3
+    config = SplitConfig(by="official", seed=4)
+    splits = split_labels(identity, expression, PEOPLE, MOODS, config, origin_of(96, official=official))
+    assert splits.validation.tolist() == list(range(1, 96, 3))
+    for origin in (None, origin_of(96)):
+        with pytest.raises(DataError, match="come without a division of their own"):
+            split_labels(identity, expression, PEOPLE, MOODS, config, origin)
+
+
+def test_the_same_pixels_in_two_splits_are_refused_with_both_files() -> None:
+    identity, expression = balanced(240)
+    splits = split(identity, expression)
+    train, test, other = splits.train[0], splits.test[0], splits.test[1]
+    one_side = origin_of(240, {int(test): int(other)})
+    assert np.array_equal(split_labels(identity, expression, PEOPLE, MOODS, SplitConfig(), one_side).test, splits.test)
+    both_sides = origin_of(240, {int(test): int(train)})
+    with pytest.raises(DataError) as caught:
+        split_labels(identity, expression, PEOPLE, MOODS, SplitConfig(), both_sides)
+    (problem,) = caught.value.problems
+    assert problem.startswith("1 image with the same pixels as one in another split")
+    assert f"{test}.png (test)" in problem
+    assert f"{train}.png (train)" in problem
+    assert "data.split.duplicates=together" in problem
+
+
+@pytest.mark.parametrize("by", ["image", "identity"])
+def test_the_same_pixels_are_kept_together_on_request(by: str) -> None:
+    identity, expression = balanced(240)
+    same = {120: 0, 121: 1, 122: 0, 66: 6} | ({7: 0} if by == "identity" else {})  # 7 and 0 show different people
+    origin = origin_of(240, same)
+    config = SplitConfig(by=by, duplicates="together")
+    splits = split_labels(identity, expression, PEOPLE, MOODS, config, origin)
+    pixels = np.array([same.get(image, image) for image in range(240)])
+    assert number_of_splits(splits, pixels) == [1] * len(np.unique(pixels))
+    if by == "identity":
+        assert number_of_splits(splits, identity) == [1] * len(PEOPLE)
+
+
+def test_what_is_published_divided_can_still_hold_duplicates() -> None:
+    identity, expression = balanced(96)
+    origin = origin_of(96, {1: 0}, official=np.arange(96) % 3)
+    with pytest.raises(DataError, match=r"1\.png \(validation\) = 0\.png \(train\)"):
+        split_labels(identity, expression, PEOPLE, MOODS, SplitConfig(by="official", duplicates="together"), origin)
+
+
+def test_unknown_ways_to_divide_name_the_known_ones() -> None:
+    assert SplitConfig(by="person", duplicates="drop").problems() == [
+        "by = 'person'; must be one of image, identity, official",
+        "duplicates = 'drop'; must be one of refuse, together",
+    ]
