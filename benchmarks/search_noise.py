@@ -5,7 +5,9 @@
 
 On the problems of ``benchmarks/search_problems.py``, with Gaussian noise on every objective and constraint, standard
 deviation 5 % of the output's range (over 10,000 uniform points). A study has 100 evaluations, asked for 4 at a time; an
-evaluation is one measurement whose standard error is known. The searchers see estimates only.
+evaluation is one measurement whose standard error is known. The searchers see estimates only. A method whose name ends
+in ``+racing`` gives promising points up to 3 evaluations each, as ``replicates=3`` does (``study.racing``), and so has
+fewer points for the same 100 evaluations; its intervals are those of ``study.replicates``.
 
 *Reported* are the trials that nothing reported dominates, by estimate, among those that count as feasible. Peers take
 the estimate for it. This project's verdict demands that the upper 95 % limit of every constraint, the estimate plus
@@ -37,7 +39,10 @@ from numpy.typing import NDArray
 
 from benchmarks.search_runs import TUNED_ON, ResultFile, row_names
 from models.measurement import Measurement
-from study.bounds import PASS, check_bound, parse_bound
+from study.bounds import CLIP, PASS, check_bound, parse_bound
+from study.racing import Seeds, promising
+from study.racing import deviations as racing_deviations
+from study.replicates import aggregate
 
 if TYPE_CHECKING:
     from benchmarks.search_problems import Problem
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 RESULTS = ResultFile(Path(__file__).with_name("search_noise_results.json"))
-EVALUATIONS, BATCH = 100, 4
+EVALUATIONS, BATCH, REPLICATES = 100, 4, 3
 NOISE = 0.05
 """Standard deviation of the noise over the range of an output."""
 RANGE_POINTS, REDRAWN = 10_000, 2000
@@ -69,14 +74,16 @@ def deviations(problem_name: str) -> tuple[Array, Array]:
 class Trials:
     """What is known of evaluated points, and the truth."""
 
-    objectives: Array
-    """Estimates, (trials, objectives), minimised."""
-    constraints: Array
-    """Estimates, (trials, constraints), feasible where <= 0."""
+    objectives: Sequence[Array]
+    """Of each point its estimates, (evaluations, objectives), minimised."""
+    constraints: Sequence[Array]
+    """Of each point its estimates, (evaluations, constraints), feasible where <= 0."""
     errors: Array
-    """Standard errors of the constraints' estimates, (trials, constraints)."""
+    """Standard errors of one evaluation of the constraints, (constraints,)."""
     true_objectives: Array
+    """(points, objectives)."""
     true_constraints: Array
+    """(points, constraints)."""
 
 
 def best(objectives: Array, feasible: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -88,22 +95,28 @@ def best(objectives: Array, feasible: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def passes(constraints: Array, errors: Array, deviations_inside: float) -> NDArray[np.bool_]:
-    """Return which trials the study's verdict passes on every constraint, (trials,).
+def passes(constraints: Sequence[Array], errors: Array, deviations_inside: float) -> NDArray[np.bool_]:
+    """Return which points the study's verdict passes on every constraint, (points,).
 
     Args:
-        constraints: Estimates, (trials, constraints).
-        errors: Their standard errors, (trials, constraints).
-        deviations_inside: Standard errors from the estimate to the limits of its interval; 1.96 of a 95 % interval.
+        constraints: Of each point its estimates, (evaluations, constraints).
+        errors: Standard errors of one evaluation, (constraints,).
+        deviations_inside: Standard errors from an estimate to the limits of its interval; 1.96 of a 95 % interval. With
+            0, the mean of the estimates alone counts.
     """
-    bound = parse_bound("g", "g <= 0", 1.0)
+    names = [f"g{index}" for index in range(len(errors))]
+    bounds = [parse_bound(name, f"{name} <= 0", 1.0) for name in names]
 
-    def passed(value: float, error: float) -> bool:
-        half = deviations_inside * error
-        return check_bound(bound, {"g": Measurement(value, value - half, value + half)}).verdict == PASS
+    def passed(estimates: Array) -> bool:
+        if not deviations_inside:
+            return bool((estimates.mean(axis=0) <= 0).all())
+        lows, highs = estimates - deviations_inside * errors, estimates + deviations_inside * errors
+        measured = aggregate(
+            [dict(zip(names, map(Measurement, *row), strict=True)) for row in zip(estimates, lows, highs, strict=True)]
+        )
+        return all(check_bound(bound, {bound.metric: measured[bound.metric]}).verdict == PASS for bound in bounds)
 
-    rows = zip(constraints, errors, strict=True)
-    return np.array([all(map(passed, values, row)) for values, row in rows], dtype=bool)
+    return np.array([passed(estimates) for estimates in constraints], dtype=bool)
 
 
 def judge(problem: Problem, trials: Trials) -> dict[str, dict[str, float]]:
@@ -112,7 +125,8 @@ def judge(problem: Problem, trials: Trials) -> dict[str, dict[str, float]]:
     winners = best(trials.true_objectives, (trials.true_constraints <= 0).all(axis=1))
     judged = {}
     for rule, inside in RULES.items():
-        reported = best(trials.objectives, passes(trials.constraints, trials.errors, inside))
+        means = np.array([estimates.mean(axis=0) for estimates in trials.objectives])
+        reported = best(means, passes(trials.constraints, trials.errors, inside))
         feasible = reported & (trials.true_constraints <= 0).all(axis=1)
         worth = problem.hypervolume(trials.true_objectives[feasible], trials.true_constraints[feasible])
         judged[rule] = {
@@ -130,23 +144,38 @@ def run(method: str, problem_name: str, seed: int) -> dict[str, dict[str, float]
     from benchmarks.search_peers import make_searcher
     from benchmarks.search_problems import load_problem
 
+    name, _, races = method.partition("+")
     problem = load_problem(problem_name)
-    searcher = make_searcher(method, problem, seed)
-    of_objectives, of_constraints = deviations(problem_name)
+    searcher = make_searcher(name, problem, seed)
+    errors = np.concatenate(deviations(problem_name))
+    scales = np.append(np.ones(problem.objectives), problem.scales)
     rng = np.random.default_rng((seed, EVALUATIONS))
-    estimates: list[tuple[Array, Array]] = []
-    truths: list[tuple[Array, Array]] = []
-    while len(estimates) < EVALUATIONS:
-        for token, point in searcher.ask(min(BATCH, EVALUATIONS - len(estimates))):
-            truth = problem.evaluate(point)
-            estimate = (rng.normal(truth[0], of_objectives), rng.normal(truth[1], of_constraints))
-            searcher.tell(token, *estimate)
-            estimates.append(estimate)
+    told: list[Array] = []
+    truths: list[Array] = []
+    left = EVALUATIONS
+    while left:
+        asked = searcher.ask(min(BATCH, left))
+        left -= len(asked)
+        for token, point in asked:
+            truth = np.concatenate(problem.evaluate(point))
+            estimates = rng.normal(truth, errors)[None]
+            while races and left and len(estimates) < REPLICATES:
+                own, *rivals = (_seeds(one / scales, problem.objectives) for one in (estimates, *told))
+                if not promising(own, rivals, racing_deviations([*rivals, own], errors / scales)):
+                    break
+                estimates, left = np.vstack([estimates, rng.normal(truth, errors)]), left - 1
+            searcher.tell(token, *np.split(estimates.mean(axis=0), [problem.objectives]))
+            told.append(estimates)
             truths.append(truth)
-    objectives, constraints = (np.array([one[index] for one in estimates]) for index in (0, 1))
-    true_objectives, true_constraints = (np.array([one[index] for one in truths]) for index in (0, 1))
-    errors = np.broadcast_to(of_constraints, constraints.shape)
-    return judge(problem, Trials(objectives, constraints, errors, true_objectives, true_constraints))
+    objectives, constraints = zip(*(np.split(one, [problem.objectives], axis=1) for one in told), strict=True)
+    true_objectives, true_constraints = np.split(np.array(truths), [problem.objectives], axis=1)
+    of_constraints = errors[problem.objectives :]
+    return judge(problem, Trials(objectives, constraints, of_constraints, true_objectives, true_constraints))
+
+
+def _seeds(estimates: Array, objectives: int) -> Seeds:
+    """Return evaluations of one point, (evaluations, outputs) with margins in units of their scales, for racing."""
+    return Seeds(estimates[:, :objectives], np.clip(estimates[:, objectives:], -CLIP, CLIP))
 
 
 def table(results: Mapping[str, Mapping[str, Mapping[str, float]]], problems: Iterable[str], rule: str) -> str:

@@ -28,19 +28,25 @@ def test_the_best_are_feasible_and_dominated_by_no_feasible_one() -> None:
 
 
 def test_the_verdict_needs_every_limit_inside_its_bound() -> None:
-    constraints = np.array([[-1.0, -1.0], [-1.0, -0.1], [-3.0, -3.0], [0.1, -3.0]])
-    errors = np.full((4, 2), 0.5)
+    constraints = [np.array([row]) for row in ([-1.0, -1.0], [-1.0, -0.1], [-3.0, -3.0], [0.1, -3.0])]
+    errors = np.full(2, 0.5)
     assert passes(constraints, errors, 0.0).tolist() == [True, True, True, False]
     assert passes(constraints, errors, 1.96).tolist() == [True, False, True, False]
     assert passes(constraints, errors, 3.0).tolist() == [False, False, True, False]
 
 
+def test_evaluations_that_disagree_pass_no_verdict() -> None:
+    alike, apart = np.array([[-1.0], [-1.1], [-0.9]]), np.array([[-2.0], [-0.9], [-0.1]])
+    assert passes([alike, apart], np.array([0.2]), 0.0).tolist() == [True, True]
+    assert passes([alike, apart], np.array([0.2]), 1.96).tolist() == [True, False]
+
+
 def test_a_lucky_violator_is_reported_by_estimate_and_not_by_verdict() -> None:
     objectives = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
     trials = Trials(
-        objectives=objectives,
-        constraints=np.array([[-0.1], [-1.0], [-1.0]]),
-        errors=np.full((3, 1), 0.2),
+        objectives=list(objectives[:, None]),
+        constraints=list(np.array([[[-0.1]], [[-1.0]], [[-1.0]]])),
+        errors=np.array([0.2]),
         true_objectives=objectives,
         true_constraints=np.array([[0.1], [-1.0], [-1.0]]),
     )
@@ -52,9 +58,9 @@ def test_a_lucky_violator_is_reported_by_estimate_and_not_by_verdict() -> None:
 
 def test_winners_are_the_true_ones_whatever_was_measured() -> None:
     trials = Trials(
-        objectives=np.array([[1.0], [0.0]]),
-        constraints=np.full((2, 1), -1.0),
-        errors=np.zeros((2, 1)),
+        objectives=list(np.array([[[1.0]], [[0.0]]])),
+        constraints=list(np.full((2, 1, 1), -1.0)),
+        errors=np.zeros(1),
         true_objectives=np.array([[0.0], [1.0]]),
         true_constraints=np.full((2, 1), -1.0),
     )
