@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
-from search_problems import Problem
 
+from benchmarks.search_problems import Problem
 from models.measurement import Measurement
 from study.bounds import parse_bound
 from study.compose import compose_config
