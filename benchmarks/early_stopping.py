@@ -9,8 +9,9 @@ Printed, and with ``--keep`` written as JSON:
 - Where the time of a trial goes, by family and stage.
 - Spearman's rank correlation of each signal, at each epoch and before the checks, with the objective and the margins
   at the end, with 95 % bootstrap intervals, by family and over all families (ranks taken inside each family).
-- What the default scheduler saves and loses, over orders of arrival, for one and for three objectives; and what
-  settings do that were chosen on one half of the trials, measured on the other.
+- What the default scheduler and its neighbours save and lose, over orders of arrival, for one and for three objectives;
+  and what settings do that were chosen on one half of the trials, measured on the other.
+- Of the trials that would be stopped because a check is certain to fail, how many were feasible after all.
 """
 
 from __future__ import annotations
@@ -26,12 +27,22 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.early_stopping_curves import QUALITY, TARGETS, Recorded, Target, read_curves
+from benchmarks.early_stopping_curves import ONE, QUALITY, TARGETS, Recorded, Target, read_curves
 from benchmarks.early_stopping_replays import Settings, choose, halves, measure
+from study.schedulers import Limit
 
 STRATA = ("subversion.family", "subversion.secret", "channel")
-DEFAULT = Settings(2, 3, True, (("steganalysis", "quick_steganalysis", 0.55),))
-"""As ``search_spaces/scheduler/successive_halving.yaml`` says."""
+LIMITS = (
+    ("steganalysis", Limit("quick_steganalysis", 0.53, 0.65)),
+    ("strong_identity", Limit("quick_identity_excess", 0.05, 0.2)),
+)
+NAMED = {
+    "default": Settings(2, 3, True, LIMITS),
+    "without limits of checks": Settings(2, 3, True),
+    "before the checks only": Settings(99, 3, True, LIMITS),
+    "reduction 2": Settings(2, 2, True, LIMITS),
+}
+"""The default is as ``search_spaces/scheduler/successive_halving.yaml`` says."""
 
 KEEP, SPLITS, RESAMPLES = 0.98, 5, 500
 """Hypervolume that chosen settings must keep where they are chosen; divisions in halves; bootstrap resamples."""
@@ -98,30 +109,29 @@ def time_shares(trials: Sequence[Recorded]) -> list[dict[str, Any]]:
 _STAGES = ("set_up", "training", "release", "checks")
 
 
+_AUCS = ((0.51, 0.6), (0.53, 0.6), (0.53, 0.65), (0.55, 0.7), (0.6, 0.9))
+
+
 def grid(target: Target) -> list[Settings]:
-    """Return the settings among which is chosen."""
-    rungs = [(first, reduction, True) for first in (2, 3, 99) for reduction in (2, 3, 4)]
-    limits = [
-        tuple(("steganalysis", "quick_steganalysis", limit) for limit in steganalysis)
-        + tuple(("strong_identity", "quick_identity_excess", limit) for limit in identity)
-        for steganalysis in ((), (0.52,), (0.55,), (0.6,))
-        for identity in ((), (0.02,), (0.05,))
+    """Return the settings among which is chosen; limits matter only where their checks bound the target."""
+    steganalysis = [
+        (),
+        *((("steganalysis", Limit("quick_steganalysis", limit, certain)),) for limit, certain in _AUCS),
     ]
-    found = [Settings(*rung, checks) for rung in rungs for checks in limits]
-    if "quick_steganalysis" not in target.objectives:
-        both = (("quick_steganalysis", 1.0), ("quick_identity_excess", 1.0))
-        found += [Settings(*rung, (), compared) for rung in rungs for compared in (both, both[:1])]
-    else:
-        found = [Settings(*rung) for rung in rungs]
-    return found
+    identity = [(), (("strong_identity", Limit("quick_identity_excess", 0.05, 0.2)),)]
+    bounded = "steganalysis" in target.bounding
+    limits = [one + other for one in steganalysis for other in identity] if bounded else [()]
+    rungs = [(first, reduction) for first in (2, 4, 99) for reduction in (2, 3, 4)]
+    return [Settings(first, reduction, True, checks) for first, reduction in rungs for checks in limits]
 
 
 def savings(trials: Sequence[Recorded], orders: int) -> list[dict[str, Any]]:
     """Return a row for the default and one for chosen settings, for each target."""
     rows = []
     for target in TARGETS:
-        _, values = measure(trials, target, DEFAULT, orders=orders)
-        rows.append({"target": target.name, "settings": "default", **_summary(values)})
+        for name, settings in NAMED.items():
+            values = measure(trials, target, settings, orders=orders)[1]
+            rows.append({"target": target.name, "settings": name, **_summary(values)})
         chosen = []
         for split in range(SPLITS):
             first, second = halves(trials, split)
@@ -130,6 +140,18 @@ def savings(trials: Sequence[Recorded], orders: int) -> list[dict[str, Any]]:
                 chosen.append(measure(other, target, settings, orders=10)[1])
         rows.append({"target": target.name, "settings": "chosen on the other half", **_summary(np.concatenate(chosen))})
     return rows
+
+
+def hopeless(trials: Sequence[Recorded]) -> dict[str, int]:
+    """Return how many trials the default stops for a check that is certain to fail, and how many were feasible."""
+    source, counts = NAMED["default"].source(ONE), {"stopped": 0, "feasible after all": 0}
+    for trial in trials:
+        signals = trial.signals("release")
+        signal = source.read(signals) if signals else None
+        if signal is not None and signal.hopeless:
+            counts["stopped"] += 1
+            counts["feasible after all"] += all(margin <= 0 for margin in trial.margins.values())
+    return counts
 
 
 def _summary(values: np.ndarray) -> dict[str, Any]:
@@ -165,8 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seconds": time_shares(trials),
         "correlations": correlations(trials),
         "savings": savings(trials, options.orders),
+        "hopeless": [hopeless(trials)],
     }
-    for name in ("seconds", "correlations", "savings"):
+    for name in ("seconds", "correlations", "savings", "hopeless"):
         print(f"\n{name}\n\n{table(found[name])}", flush=True)
     if options.keep:
         options.keep.write_text(json.dumps(found, indent=1) + "\n")

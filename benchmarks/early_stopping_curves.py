@@ -10,15 +10,13 @@ from typing import Any
 from study.evaluation import Stage
 from study.outcomes import Outcome
 from study.records import Epoch, read_parts, recorded_history
-from study.schedulers import Limit, SignalSource
+from study.schedulers import SignalSource
 from study.simulator import Curve
 
 MEASURED = (Outcome.OK, Outcome.INFEASIBLE)
 """Outcomes of trials that came to their end with every check and objective measured."""
 
 QUALITY, LEAK, DETECTABILITY = "reconstruction_ssim", "strong_identity_accuracy", "steganalysis_auc"
-SCALES = {"steganalysis": 0.1, "strong_identity": 0.05, "expression_utility": -0.05}
-"""Scales of the default bounds; negative where smaller is worse."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +113,3 @@ def curve(trial: Recorded, target: Target, source: SignalSource) -> Curve:
         stages=tuple(step.stage for step in trial.steps),
         stratum=trial.stratum,
     )
-
-
-def limits(given: Mapping[str, tuple[str, float]]) -> tuple[Limit, ...]:
-    """Return limits from check -> (signal, limit) at the scales of the default bounds."""
-    return tuple(Limit(signal, limit, SCALES[check]) for check, (signal, limit) in given.items())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.early_stopping_curves import Recorded, Target, curve, limits
-from study.schedulers import SignalSource, SuccessiveHalving
+from benchmarks.early_stopping_curves import Recorded, Target, curve
+from study.schedulers import Limit, SignalSource, SuccessiveHalving
 from study.simulator import Curve, Replay, replay
 
 WORKERS = 2
@@ -22,15 +22,12 @@ class Settings:
     """Epoch of the first rung; a number beyond all epochs leaves only the rung before the checks."""
     reduction: int
     before_checks: bool
-    checks: tuple[tuple[str, str, float], ...] = ()
-    """Check, signal, limit."""
-    compared: tuple[tuple[str, float], ...] = ()
-    """More signals that a trial must be beaten in, with their signs."""
+    checks: tuple[tuple[str, Limit], ...] = ()
+    """What stands for which check."""
 
     def source(self, target: Target) -> SignalSource:
         """Return what signals stand for when ``target`` is searched for; no limits on what is an objective."""
-        given = {check: (signal, limit) for check, signal, limit in self.checks if check in target.bounding}
-        return SignalSource({**dict(self.compared), **target.objectives}, limits(given))
+        return SignalSource(target.objectives, tuple(limit for check, limit in self.checks if check in target.bounding))
 
     def scheduler(self) -> SuccessiveHalving:
         """Return the scheduler, knowing no trial."""

@@ -117,19 +117,27 @@ def _read_checks(
     found = []
     for check, fields in _entries("checks", group, problems).items():
         section = Section(f"scheduler.checks.{check}", fields, problems)
-        signal, limit = section.text("signal"), section.number("limit")
+        signal, limit, certain = section.text("signal"), section.number("limit"), section.number("certain")
         section.close()
         _known_signal(f"scheduler.checks.{check}.signal", signal, experiment, problems)
         if check not in checks:
             permitted = ", ".join(checks) or "none: this study has no checks"
             problems.append(f"scheduler.checks.{check} is no check{near_misses(check, checks)}; permitted: {permitted}")
         if check in bounds:
-            found.append(Limit(signal, limit, _signed_scale(bounds[check])))
+            problems.extend(_order_problems(bounds[check], limit, certain))
+            found.append(Limit(signal, limit, certain))
     return tuple(found)
 
 
-def _signed_scale(bound: Bound) -> float:
-    return bound.scale if bound.sense == "<=" else -bound.scale
+def _order_problems(bound: Bound, limit: float, certain: float) -> list[str]:
+    """Return whether what makes a failure certain is on the wrong side of what makes it expected."""
+    above = bound.sense == "<="
+    if certain > limit if above else certain < limit:
+        return []
+    return [
+        f"scheduler.checks.{bound.check}.certain={certain} must be {'above' if above else 'below'} limit={limit}, "
+        f"since {'large' if above else 'small'} values violate the bound {bound.text!r}"
+    ]
 
 
 def _entries(name: str, group: Any, problems: list[str]) -> Mapping[str, Any]:

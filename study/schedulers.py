@@ -10,6 +10,9 @@ things hold whatever the numbers of trials:
 - Dominating takes a better objective. Checks are measured badly early in a training, and a method that hides better
   later may fail them at first: being infeasible early stops nobody by itself, and being feasible early saves nobody.
 
+Before the checks nothing is early any more: there a trial is stopped whose signal says that a check is certain to fail.
+It can be on no feasible front, and its margin would be told at the clip or near it.
+
 Like is compared with like. Trials compete inside their own stratum only, so that each stratum keeps its front. Rungs
 are epochs of the training, and one more before the checks: there trials meet that had no or other numbers of epochs.
 
@@ -45,6 +48,8 @@ class Signal:
     """A stand-in for each objective, to be minimised."""
     violation: float = 0.0
     """How far the checks' stand-ins are outside their bounds together, >= 0; 0 inside all of them."""
+    hopeless: bool = False
+    """Whether one of these checks is certain to fail."""
 
     @property
     def usable(self) -> bool:
@@ -54,21 +59,21 @@ class Signal:
 
 @dataclass(frozen=True)
 class Limit:
-    """From where on a named signal says that a check will fail."""
+    """What a named signal says of a check."""
 
     signal: str
     limit: float
-    """In the signal's unit."""
-    scale: float
-    """Violation that weighs as much as one of 1 scale of any other check, in the same unit, > 0; negative where smaller
-    values of the signal are worse."""
+    """From where on the check is expected to fail, in the signal's unit."""
+    certain: float
+    """From where on it is certain to; above ``limit`` where larger values are worse, else below."""
 
     def violation(self, reported: Mapping[str, float]) -> float:
-        """Return how far the signal is beyond the limit, in scales; 0 before it, clipped as margins are.
+        """Return how far the signal is beyond the limit: 0 before it, ``CLIP`` where the check is certain to fail.
 
-        Beyond the clip all are equally hopeless: what tells them apart there is noise.
+        Beyond that all are equally hopeless: what tells them apart there is noise.
         """
-        return min(max((reported[self.signal] - self.limit) / self.scale, 0.0), CLIP)
+        share = (reported[self.signal] - self.limit) / (self.certain - self.limit)
+        return CLIP * min(max(share, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class SignalSource:
         if not all(math.isfinite(reported.get(name, math.nan)) for name in names):
             return None
         losses = tuple(sign * reported[name] for name, sign in self.objectives.items())
-        return Signal(losses, sum(check.violation(reported) for check in self.checks))
+        violations = [check.violation(reported) for check in self.checks]
+        return Signal(losses, sum(violations), CLIP in violations)
 
 
 @dataclass
@@ -163,6 +169,8 @@ class SuccessiveHalving:
         if trial in rung.places:
             return Decision.CONTINUE
         rung.enter(trial, signal)
+        if signal.hopeless and stage == Stage.RELEASE:
+            return Decision.STOP
         if len(rung.places) < self._reduction or rung.keeps(trial, self._reduction):
             return Decision.CONTINUE
         return Decision.STOP

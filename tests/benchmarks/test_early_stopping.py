@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from study.evaluation import Stage
 from study.objective import score, unmeasured
 from study.outcomes import Outcome
 from study.records import Epoch, FinishedTrial, Records
+from study.schedulers import Limit
 from study.subverted_ppgan import METRICS
 
 SETTINGS = Settings(2, 2, True)
@@ -80,9 +82,19 @@ def test_infeasible_ends_count_for_nothing() -> None:
     assert measure(only, ONE, SETTINGS, orders=2)[0].kept == 0.0
     mixed = [recorded(number, 0.1 * number, margin=1.0 if number > 3 else -1.0) for number in range(8)]
     blind = measure(mixed, ONE, SETTINGS, orders=20)[0]
-    knowing = Settings(2, 2, True, (("steganalysis", "quick_steganalysis", 0.4),))
     assert blind.kept < 1.0  # stopped behind what will be refused at the end
-    assert measure(mixed, ONE, knowing, orders=20)[0].kept <= 1.0
+
+
+def test_a_signal_of_a_check_keeps_what_would_be_stopped_behind_the_infeasible() -> None:
+    def told(trial: Recorded, detected: float) -> Recorded:
+        steps = [replace(step, signals={**step.signals, "quick_steganalysis": detected}) for step in trial.steps]
+        return replace(trial, steps=steps, margins={**trial.margins, "steganalysis": 30 * (detected - 0.6)})
+
+    mixed = [told(recorded(number, 0.1 * number), 0.9 if number > 3 else 0.5) for number in range(8)]
+    knowing = Settings(2, 2, True, (("steganalysis", Limit("quick_steganalysis", 0.53, 0.65)),))
+    saving = measure(mixed, ONE, knowing, orders=20)[0]
+    assert saving.kept == 1.0
+    assert saving.stopped >= 0.5  # all that will be refused, before it is checked
 
 
 def test_settings_are_chosen_that_keep_enough() -> None:
@@ -135,6 +147,7 @@ def test_a_study_folder_is_read_and_measured(
     ]
     rho = [row["rho"] for row in found["correlations"] if row["signal"] == "ssim" and row["end"] == QUALITY]
     assert rho == [1.0] * 8  # all and keyed, three epochs and the release
-    assert [row["target"] for row in found["savings"]] == [ONE.name] * 2 + [THREE.name] * 2
+    assert [row["target"] for row in found["savings"]] == [ONE.name] * 5 + [THREE.name] * 5
+    assert found["hopeless"] == [{"stopped": 0, "feasible after all": 0}]
     assert early_stopping.main([str(tmp_path / "cache")]) == 1
     assert "give 8 or more" in capsys.readouterr().err

@@ -70,7 +70,7 @@ def test_without_a_usable_signal_nobody_is_stopped(signal: Signal | None) -> Non
 
 
 def test_a_signal_is_made_of_named_signals_in_their_directions() -> None:
-    source = SignalSource({"ssim": -1, "auc": 1}, (Limit("identity", 0.3, 0.1), Limit("utility", 0.5, -0.2)))
+    source = SignalSource({"ssim": -1, "auc": 1}, (Limit("identity", 0.3, 0.6), Limit("utility", 0.5, -0.1)))
     reported = {"ssim": 0.7, "auc": 0.6, "identity": 0.35, "utility": 0.4, "loss": 3.0}
     signal = source.read(reported)
     assert signal is not None
@@ -82,6 +82,7 @@ def test_a_signal_is_made_of_named_signals_in_their_directions() -> None:
     beyond = source.read({**reported, "identity": 0.9, "utility": 0.5})
     assert beyond is not None
     assert beyond.violation == CLIP
+    assert (signal.hopeless, inside.hopeless, beyond.hopeless) == (False, False, True)
     assert source.read({**reported, "auc": math.nan}) is None
     assert source.read({**reported, "utility": math.nan}) is None
     assert source.read({"ssim": 0.7, "auc": 0.6}) is None
@@ -107,6 +108,14 @@ def test_before_the_checks_trials_of_any_number_of_epochs_meet() -> None:
     without = SuccessiveHalving(first=2, reduction=2, before_checks=False)
     for loss in (0.0, 1.0, 2.0):
         assert without.decide(str(loss), 5, Signal((loss,)), stage=Stage.RELEASE) is Decision.CONTINUE
+
+
+def test_what_a_check_will_refuse_for_certain_is_stopped_before_the_checks_and_no_earlier() -> None:
+    scheduler = SuccessiveHalving(first=1, reduction=2)
+    hopeless = Signal((0.0,), CLIP, hopeless=True)
+    assert scheduler.decide("a", 1, hopeless) is Decision.CONTINUE
+    assert scheduler.decide("a", 2, hopeless, stage=Stage.RELEASE) is Decision.STOP
+    assert scheduler.decide("b", 2, Signal((9.0,), CLIP - 0.1), stage=Stage.RELEASE) is Decision.CONTINUE
 
 
 @pytest.mark.parametrize("stage", [Stage.SET_UP, Stage.CHECKS])

@@ -15,6 +15,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from analysis.__main__ import main as analyse
 from study.bounds import CLIP
+from study.cli import resolve
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.evaluation import Stage
@@ -219,7 +220,8 @@ def test_what_was_stopped_is_proposed_less_often(name: str, trials: int) -> None
         ("scheduler.objectives=3", "scheduler.objectives=3 must be a group"),
         ("scheduler.checks.leak.signal=leak", "permitted: early_quality, early_leak"),
         ("scheduler.checks.leak.limit=low", "scheduler.checks.leak.limit='low' must be a number"),
-        ("+scheduler.checks.leek={signal: early_leak, limit: 1}", "is no check; did you mean 'leak'"),
+        ("scheduler.checks.leak.certain=0.25", "certain=0.25 must be above limit=0.25, since large values violate"),
+        ("+scheduler.checks.leek={signal: early_leak, limit: 1, certain: 2}", "is no check; did you mean 'leak'"),
         ("searcher=gp", "searcher.name='gp' learns nothing from trials that scheduler.name='successive_halving' stops"),
         ("~scheduler.objectives.quality", "no signal stands for quality, which is searched for"),
     ],
@@ -242,6 +244,21 @@ def test_a_check_that_is_searched_for_needs_no_limit(make_config: MakeConfig) ->
     )
     assert config.scheduler.source.objectives == {"early_quality": -1.0, "early_leak": 1.0}
     assert config.scheduler.source.checks == ()
+
+
+@pytest.mark.parametrize(
+    ("objective", "objectives", "checks"),
+    [
+        ("constrained", {"ssim": -1.0}, {"quick_steganalysis", "quick_identity_excess"}),
+        ("pareto", {"ssim": -1.0, "quick_identity_excess": 1.0, "quick_steganalysis": 1.0}, set()),
+    ],
+)
+def test_the_shipped_scheduler_fits_the_shipped_objectives(
+    objective: str, objectives: dict[str, float], checks: set[str]
+) -> None:
+    source = resolve(["scheduler=successive_halving", f"objective={objective}"]).scheduler.source
+    assert dict(source.objectives) == objectives
+    assert {check.signal for check in source.checks} == checks
 
 
 def test_resuming_may_not_change_who_is_stopped(make_config: MakeConfig) -> None:
