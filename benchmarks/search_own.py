@@ -8,6 +8,7 @@ and refusals, 4 configurations at a time, 100 in all; ``benchmarks/own_surrogate
 trials within every bound by estimate, the ``SHORT_LIST`` best where there is one objective, otherwise those that no
 other dominates. A run is worth the hypervolume of the reported configurations that are truly within every bound, by
 their true values, over that of ``RANDOM`` random configurations. Runs of one seed have the same noise, trial by trial.
+*Found* is the same of everything that was tried: what a report without luck in it would be worth. It decides nothing.
 
 The rule by which the default is chosen, written before there were results:
 
@@ -100,12 +101,12 @@ class Judge:
         losses = values * self._signs
         self._low, self._high = losses.min(axis=0), losses.max(axis=0)
         self._whole = 1.0
-        self._whole = self._worth(surrogate.truth(draw_random(config, count)))
+        self._whole = self.worth(surrogate.truth(draw_random(config, count)))
 
     def report(self, measured: Sequence[Answer], truth: Sequence[Answer]) -> float:
         """Return what the reported ones of the trials measured are truly worth."""
         chosen = self.reported(measured)
-        return self._worth([truth[index] for index in chosen])
+        return self.worth([truth[index] for index in chosen])
 
     def reported(self, measured: Sequence[Answer]) -> list[int]:
         """Return which trials are reported."""
@@ -117,7 +118,8 @@ class Judge:
             return [feasible[place] for place in np.argsort(losses[:, 0], kind="stable")[:SHORT_LIST]]
         return [feasible[place] for place in np.flatnonzero(~dominated(losses))]
 
-    def _worth(self, truth: Sequence[Answer]) -> float:
+    def worth(self, truth: Sequence[Answer]) -> float:
+        """Return the hypervolume of those that are truly within every bound, over that of random ones."""
         feasible = [one for one in truth if one.score(self._config).feasible]
         if not feasible:
             return 0.0
@@ -171,6 +173,7 @@ def run(method: str, objective: str, seed: int) -> dict[str, Any]:
             search.tell(proposal.number, measured[-1].score(config.objective))
     return {
         "worth": [round(judge.report(measured[:count], truth[:count]), 4) for count in STAGES],
+        "found": [round(judge.worth(truth[:count]), 4) for count in STAGES],
         "feasible": sum(one.score(config.objective).feasible for one in measured),
         "milliseconds_asking": round(1000 * asking / STAGES[-1], 1),
     }
@@ -189,15 +192,16 @@ def paired(results: Mapping[str, Mapping[str, Any]], method: str, objective: str
 
 
 def table(results: Mapping[str, Mapping[str, Any]], objective: str) -> str:
-    """Return a markdown table: worth after each stage, mean (standard deviation), and the difference that decides."""
-    stages = " | ".join(f"{stage} trials" for stage in STAGES)
+    """Return a markdown table: reported and found after each stage, mean (standard deviation), and the difference that
+    decides."""
+    stages = " | ".join(f"{kind}, {stage} trials" for kind in ("reported", "found") for stage in STAGES)
     lines = [f"| searcher | seeds | {stages} | minus {PRESENT} ({CONFIDENCE:.0%}) | ms a suggestion |"]
-    lines.append("| --- | --- |" + " --- |" * (len(STAGES) + 2))
+    lines.append("| --- | --- |" + " --- |" * (2 * len(STAGES) + 2))
     for method in SAMPLERS:
         rows = [row for name, row in results.items() if name.startswith(f"{method}/{objective}/")]
         if not rows:
             continue
-        worth = np.array([row["worth"] for row in rows])
+        worth = np.array([[*row["worth"], *row["found"]] for row in rows])
         cells = [f"{column.mean():.3f} ({column.std():.3f})" for column in worth.T]
         count, mean, low, high = paired(results, method, objective)
         difference = "" if method == PRESENT else f"{mean:+.3f} ({low:+.3f} to {high:+.3f}), n={count}"

@@ -6,21 +6,24 @@ import logging
 import warnings
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import optuna
 
-from benchmarks.search_problems import Problem
 from models.measurement import Measurement
 from study.bounds import parse_bound
 from study.compose import compose_config
+from study.earlier import WarmStart
 from study.evaluation import MetricInfo
 from study.objective import MINIMISE, Objective, ObjectiveConfig, score
 from study.parameter import FLOAT, Parameter
 from study.samplers import read_searcher
 from study.search import Search
 from study.space import Space
+
+if TYPE_CHECKING:
+    from benchmarks.search_problems import Problem
 
 
 class Searcher(Protocol):
@@ -84,6 +87,7 @@ class StudySearcher:
             searcher=read_searcher(composed.values["searcher"], problems),
             budget=SimpleNamespace(trials=10**6),
             starting_points=(),
+            warm_start=WarmStart(),
             resume=False,
             seed=seed,
         )

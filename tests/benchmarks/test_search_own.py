@@ -209,11 +209,19 @@ def test_a_run_asks_as_a_study_does(
     result = search_own.run("tpe", "empty", 3)
     assert 0 < result["feasible"] <= 12
     assert 0.0 <= result["worth"][0] <= result["worth"][1] <= 1.1
+    assert 0.0 < result["found"][0] <= result["found"][1]
     assert search_own.run("tpe", "empty", 3)["worth"] == result["worth"]
 
 
 def row(worth: float, spent: float = 10.0) -> dict[str, object]:
-    return {"worth": [worth, worth], "feasible": 3, "milliseconds_asking": spent}
+    return {"worth": [worth, worth], "found": [worth, 1.0], "feasible": 3, "milliseconds_asking": spent}
+
+
+def test_the_table_says_what_was_reported_found_and_by_how_much_it_differs() -> None:
+    lines = search_own.table(results(0.1, 10), "constrained").splitlines()
+    assert lines[0].startswith("| searcher | seeds | reported, 40 trials | reported, 100 trials | found, 40 trials |")
+    assert lines[2].startswith("| tpe | 10 | 0.545 (0.029) | 0.545 (0.029) | 0.545 (0.029) | 1.000 (0.000) |  |")
+    assert "| +0.100 (+0.100 to +0.101), n=10 | 10 |" in lines[3]
 
 
 def results(gain: float, seeds: int, spent: float = 10.0, front: float = 0.0) -> dict[str, Any]:
