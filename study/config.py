@@ -292,7 +292,7 @@ def _read_points(
 
 
 def _read_warm_start(config: StudyConfig, problems: list[str]) -> WarmStart:
-    if config.resolved.get("warm_start") is None:
+    if not config.resolved.get("warm_start"):
         return WarmStart()
     if config.resume:
         return read_earlier(config.output, problems)

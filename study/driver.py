@@ -30,7 +30,7 @@ from study.recovery import continue_search, start_search
 from study.replicate_records import ReplicateRecords
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search
-from study.searcher import ProgressCallback, StudySearcher, StudyStopper
+from study.searcher import HeartbeatCallback, StudySearcher, StudyStopper
 from study.spending import Spending
 from study.stopping import EarlyStopping
 from study.trainable import StudyTrainable
@@ -97,8 +97,9 @@ def _run(
         progress.say(note)
     progress.say(forecast(left, share).describe())
     folder.begin_run()
+    folder.drop_checkpoints_of(search.told)
     quota = Quota(config, progress.say)
-    quota.catch_up()
+    quota.catch_up(search.told)
     spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
     searcher = StudySearcher(
         config,
@@ -123,8 +124,10 @@ def _run(
 
 def _early_stopping(config: StudyConfig, records: Records) -> EarlyStopping | None:
     """Return the early stopping of the study, if there is any, with what the first seeds that ended reported."""
-    first_seeds = [row for row in ReplicateRecords(config.output, records).rows() if row["replicate"] == 0]
-    return EarlyStopping.of(config, first_seeds or read_parts(config.output))
+    if config.replicates == 1:
+        return EarlyStopping.of(config, read_parts(config.output))
+    rows = ReplicateRecords(config.output, records).rows()
+    return EarlyStopping.of(config, [row for row in rows if row["replicate"] == 0])
 
 
 def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> str:
@@ -132,9 +135,12 @@ def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> s
     return f"the budget in hours is used up ({spending.describe()}), {trials}; resume with more hours to go on"
 
 
-def _forget(folder: StudyFolder, quota: Quota, number: int, replicate: int) -> None:
+def _forget(folder: StudyFolder, quota: Quota, number: int, replicate: int | None) -> None:
     """Remove what a trial that was told, or a replicate that was recorded, has no more use for."""
-    folder.drop_checkpoints(number, replicate)
+    if replicate is not None:
+        folder.drop_checkpoints(number, replicate)
+        return
+    folder.drop_checkpoints_of([number])
     quota.told(number)
 
 
@@ -145,7 +151,7 @@ def _complete(folder: StudyFolder, search: Search, records: Records, quota: Quot
     folder.tidy()
     if search.done:
         shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
-    quota.finish()
+    quota.finish(search.told)
 
 
 @contextlib.contextmanager
@@ -177,7 +183,7 @@ def _tune(
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=[ProgressCallback(searcher.progress)],
+        callbacks=[HeartbeatCallback(searcher)],
         trial_dirname_creator=lambda trial: trial.trial_id,
         stop=StudyStopper(searcher, spending),
         verbose=0,

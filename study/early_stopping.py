@@ -29,3 +29,17 @@ class StoppingScheduler(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         decision = self._stopping.decide(task["number"], task["trial"], report.history)
         return str(TrialScheduler.STOP if decision is Decision.STOP else TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Forget a trial whose worker reported a fault."""
+        if REPORT in result and result[REPORT].fault is not None:
+            self._forget(trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Forget a trial whose worker was lost for good."""
+        self._forget(trial)
+
+    def _forget(self, trial: Any) -> None:
+        task = trial.config[TASK]
+        if not task["replicate"]:
+            self._stopping.forget(task["number"])

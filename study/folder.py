@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +99,15 @@ class StudyFolder:
             if other.name != str(self.run):
                 shutil.rmtree(other, ignore_errors=True)
 
-    def drop_checkpoints(self, number: int, replicate: int = 0) -> None:
-        """Remove the checkpoints of a trial that was told, or of a replicate that was recorded."""
+    def drop_checkpoints(self, number: int, replicate: int) -> None:
+        """Remove the checkpoints of a replicate that was recorded."""
         shutil.rmtree(checkpoint_folder(self.path, self.run) / checkpoint_name(number, replicate), ignore_errors=True)
+
+    def drop_checkpoints_of(self, told: Collection[int]) -> None:
+        """Remove all checkpoints of trials that were told."""
+        for path in checkpoint_folder(self.path, self.run).iterdir():
+            if int(path.name.partition(".")[0]) in told:
+                shutil.rmtree(path, ignore_errors=True)
 
     def tidy(self) -> None:
         """Remove what a killed driver left: half-written files and Ray's own folder."""

@@ -13,6 +13,7 @@ from study.experiments import load_experiment
 from study.nested import with_values
 from study.progress import duration
 from study.resources import Plan
+from study.scheduler_config import NONE
 
 SAMPLES = 512
 """Configurations drawn at most; larger budgets are extrapolated from these."""
@@ -28,6 +29,8 @@ class Forecast:
     plan: Plan
     replicates: int = 1
     """Seeds of each trial that are counted; with racing, fewer may be run."""
+    at_most: bool = False
+    """Whether racing or early stopping may save a part of it."""
 
     @property
     def wall_seconds(self) -> float:
@@ -40,8 +43,9 @@ class Forecast:
         share = f"{self.plan.cpus:g} CPU" + (f" and {self.plan.gpus:g} GPU" if self.plan.gpus else "")
         unit = "GPU" if self.plan.gpus else "CPU"
         seeds = f" under up to {self.replicates} seeds each" if self.replicates > 1 else ""
+        about = "at most " if self.at_most else "about "
         return (
-            f"forecast: {self.trials} trials{seeds}, {side}, {share} each; about {duration(self.wall_seconds)} in all "
+            f"forecast: {self.trials} trials{seeds}, {side}, {share} each; {about}{duration(self.wall_seconds)} in all "
             f"({self.seconds / 3600:.2f} {unit}-hours; from reference timings, not measured on this machine)"
         )
 
@@ -52,7 +56,9 @@ def forecast(config: StudyConfig, plan: Plan) -> Forecast:
     trials = sample_trials(config, drawn)
     runs = [trial for trial in trials for _ in range(config.replicates)]
     seconds = load_experiment(config.experiment).forecast_seconds(runs, config.data, config.adversaries, plan.device)
-    return Forecast(config.budget.trials, seconds * config.budget.trials / max(len(trials), 1), plan, config.replicates)
+    saves = (config.racing and config.replicates > 1) or config.scheduler.name != NONE
+    seconds *= config.budget.trials / max(len(trials), 1)
+    return Forecast(config.budget.trials, seconds, plan, config.replicates, saves)
 
 
 def sample_trials(config: StudyConfig, count: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -164,3 +164,10 @@ def _read_when(where: str, when: Any, problems: list[str]) -> dict[str, tuple[Va
         problems.append(f"{where}.when={when!r} must map a parameter to the list of values it must have")
         return {}
     return {str(name): tuple(values) if isinstance(values, list) else (values,) for name, values in when.items()}
+
+
+def comparable(value: Any) -> Hashable:
+    """Return a value as it compares equal whether a configuration or a record holds it: columns have one type."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return str(value)

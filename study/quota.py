@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,23 +42,23 @@ class Quota:
         self._decision = Decision(frozenset(), frozenset(), frozenset(), front_too_large=False)
         self._said: set[str] = set()
 
-    def catch_up(self) -> None:
+    def catch_up(self, told: Collection[int]) -> None:
         """Remove what the records of all finished trials say; a killed driver may not have come to it."""
         if self._config.keep is None:
             return
-        self._take("*.parquet")
+        self._take("*.parquet", told)
         self._apply()
 
-    def finish(self) -> None:
+    def finish(self, told: Collection[int]) -> None:
         """Catch up, and say what is kept."""
-        self.catch_up()
+        self.catch_up(told)
         if described := self.describe():
             self._say(described)
 
     def told(self, number: int) -> None:
         """Take a trial that was recorded and told, and remove what is no longer to be kept."""
         if self._config.keep is not None:
-            self._take(f"{number:05d}.parquet")
+            self._take(f"{number:05d}.parquet", [number])
             self._apply()
 
     def describe(self) -> str:
@@ -74,10 +74,10 @@ class Quota:
         )
         return f"{text} (keep.best, keep.gigabytes)" if removed else text
 
-    def _take(self, parts: str) -> None:
-        """Take the trials of the records whose file names match."""
+    def _take(self, parts: str, told: Collection[int]) -> None:
+        """Take the trials of the records whose file names match, unless they may go on."""
         for row in read_parts(self._config.output, parts):
-            if row["outcome"] != Outcome.PREEMPTED:  # it may go on
+            if row["outcome"] != Outcome.PREEMPTED or row["trial"] in told:
                 trial = judged(row, self._config.objective, self._config.space.strata)
                 self._trials[trial.number] = trial
                 self._sizes[trial.number] = _bytes(_weights(self._artifacts(trial.number)))
@@ -147,6 +147,6 @@ def _weights(folder: Path) -> Iterator[Path]:
 def _bytes(paths: Iterator[Path]) -> int:
     total = 0
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # others rename and remove them meanwhile
             total += path.stat().st_size
     return total

@@ -33,7 +33,7 @@ def aggregate(replicates: Sequence[Mapping[str, Measurement]]) -> dict[str, Meas
 
     Returns:
         By name the mean, with its 95 % interval. NaN where a replicate that may vote measured nothing, or a replicate
-        lacks the name. It has a vote if all replicates have one. Baselines, being the study's, are normally the same in
+        lacks the name, or some have a vote and others none. Baselines, being the study's, are normally the same in
         all; otherwise their mean and the widest limits.
     """
     if len(replicates) == 1:
@@ -54,7 +54,9 @@ def _mean(given: Sequence[Measurement | None]) -> Measurement:
     baseline, chance, majority = (
         _if_all([getattr(item, name) for item in present], fmean) for name in ("baseline", "chance", "majority")
     )
-    if len(present) < len(given) or any(item.votes and not item.measured for item in present):
+    # Where seeds disagree on whether an adversary may vote, leaving it out would hide what it read in one of them.
+    disagree = len({item.votes for item in present}) > 1
+    if disagree or len(present) < len(given) or any(item.votes and not item.measured for item in present):
         return Measurement.not_measured(baseline=baseline, chance=chance, majority=majority)
     value = fmean([item.value for item in present])
     below = fmean([item.value - item.low for item in present])
@@ -69,7 +71,7 @@ def _mean(given: Sequence[Measurement | None]) -> Measurement:
         baseline_high=_if_all([item.baseline_high for item in present], max),
         chance=chance,
         majority=majority,
-        votes=all(item.votes for item in present),
+        votes=present[0].votes,
     )
 
 

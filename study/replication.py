@@ -11,7 +11,7 @@ none are begun.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,12 @@ from models.measurement import Measurement
 from study.evaluation import MetricInfo
 from study.objective import MAXIMISE, ObjectiveConfig, Score, measured_under, score, unmeasured
 from study.outcomes import Outcome
+from study.parameter import comparable
 from study.racing import Floats, Seeds, deviations, promising
 from study.records import FinishedTrial
 from study.replicate_records import ReplicateRecords
 from study.replicates import UPPER, aggregate, standard_error
+from study.scheduler_config import NONE
 from study.search import Proposal, trial_seed
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Replication:
         """Take up what is recorded of earlier configurations, which new ones have to compete with."""
         self._config, self._infos, self._records = config, infos, records
         self._begun: dict[int, _Configuration] = {}
-        self._strata: dict[int, tuple[str, ...]] = {}
+        self._strata: dict[int, tuple[Hashable, ...]] = {}
         self._scores: dict[int, list[Score]] = {}
         for row in records.rows():
             parameters = {name: row.get(f"param.{name}") for name in config.space.strata}
@@ -121,7 +123,8 @@ class Replication:
         if any(trial.score.outcome not in (Outcome.OK, Outcome.INFEASIBLE) for trial in one.finished.values()):
             one.waiting.clear()
         elif not self._config.racing:
-            one.waiting += missing
+            alone = self._config.scheduler.name != NONE and 0 not in one.finished  # it may be stopped early
+            one.waiting += [index for index in missing if index == 0] if alone else missing
         elif missing and not one.running and not one.waiting and self._deserves_another(one):
             one.waiting.append(missing[0])
         if one.running or one.waiting:
@@ -145,7 +148,7 @@ class Replication:
 
     def _note(self, number: int, parameters: Mapping[str, object], result: Score) -> None:
         if result.outcome is not Outcome.PREEMPTED:
-            self._strata[number] = tuple(str(parameters.get(name)) for name in self._config.space.strata)
+            self._strata[number] = tuple(comparable(parameters.get(name)) for name in self._config.space.strata)
             self._scores.setdefault(number, []).append(result)
 
     def _seeds(self, number: int) -> Seeds | None:

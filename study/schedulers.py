@@ -116,6 +116,18 @@ class _Rung:
         below = (own <= others).all(axis=1) & (own[:-1] < others[:, :-1]).any(axis=1)
         self.dominators = np.append(self.dominators + below, above.sum())
 
+    def leave(self, trial: str) -> None:
+        """Take a trial out, as if it had never been there."""
+        place = self.places.pop(trial, None)
+        if place is None:
+            return
+        own, others = np.array(self.values.pop(place)), np.array(self.values)
+        self.dominators = np.delete(self.dominators, place)
+        self.places = {name: other - (other > place) for name, other in self.places.items()}
+        if len(others):
+            below = (own <= others).all(axis=1) & (own[:-1] < others[:, :-1]).any(axis=1)
+            self.dominators = self.dominators - below
+
     def keeps(self, trial: str, reduction: int) -> bool:
         """Return whether the trial is dominated by none, or among the best ``1 / reduction``."""
         place = self.places[trial]
@@ -185,3 +197,8 @@ class SuccessiveHalving:
         while reached * self._reduction <= epoch:
             reached *= self._reduction
         return reached
+
+    def forget(self, trial: str) -> None:
+        """Take a trial that ended without a result out of all rungs."""
+        for rung in self._rungs.values():
+            rung.leave(trial)

@@ -29,6 +29,9 @@ from study.spending import Spending
 from study.trainable import REPORT, TASK
 from study.trial_run import TrialTask, WorkerReport
 
+SAVE_SECONDS = 60.0
+"""How often the hours used are put into the storage while no trial ends."""
+
 
 @dataclass
 class _Running:
@@ -61,7 +64,7 @@ class StudySearcher(Searcher):
         progress: Progress,
         spending: Spending,
         make_task: Callable[[Proposal], TrialTask],
-        forget: Callable[[int, int], None] = lambda number, replicate: None,
+        forget: Callable[[int, int | None], None] = lambda number, replicate: None,
     ) -> None:
         """Keep the parts.
 
@@ -73,8 +76,8 @@ class StudySearcher(Searcher):
             progress: Receives what a person is to read.
             spending: Says when hours are used up.
             make_task: Adds to a proposal what its worker needs.
-            forget: Called with number and replicate of a trial that was recorded and, if it is its configuration's
-                only one, told: nothing is needed any more to continue it.
+            forget: Called with number and replicate of a trial that was recorded, None instead of the replicate once
+                its configuration was told: nothing is needed any more to continue it.
         """
         super().__init__(metric=None, mode=None)
         self._config, self._experiment, self._search = config, experiment, search
@@ -83,6 +86,7 @@ class StudySearcher(Searcher):
         self.progress = progress
         self._make_task, self._forget = make_task, forget
         self._trials: dict[str, _Running] = {}
+        self._saved = time.monotonic()
         self.failure: Exception | None = None
         """What kept a finished trial from being recorded or told. Ray would swallow it, so the driver raises it."""
 
@@ -139,6 +143,14 @@ class StudySearcher(Searcher):
         lost = "the worker was lost too often" if error else None
         self._guarded(running.proposal.number, partial(self._finish, running, lost))
 
+    def heartbeat(self) -> None:
+        """Let progress speak while nothing finishes, and keep the hours used, which a killed driver could not."""
+        self.progress.heartbeat()
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._saved = time.monotonic()
+            with contextlib.suppress(Exception):  # a storage that is away for a moment costs a minute of it
+                self._search.spent = self._spending.seconds
+
     def interrupt(self) -> None:
         """Let all configurations that are not told wait for the study to be resumed; none is left RUNNING."""
         error, ended = "the study was interrupted", dict[int, list[FinishedTrial]]()
@@ -173,7 +185,7 @@ class StudySearcher(Searcher):
         """Write a configuration's record, then tell Optuna: after a crash in between, the record knows what to tell."""
         self._records.write(replace(trial, finished=time.time()))
         run_again = self._search.tell(trial.number, trial.score)
-        self._forget(trial.number, 0)
+        self._forget(trial.number, None)
         self.progress.finished(
             trial.number,
             trial.score,
@@ -237,13 +249,13 @@ class StudyStopper(tune.Stopper):
         return self._searcher.failure is not None or self._spending.overdue
 
 
-class ProgressCallback(tune.Callback):
-    """Lets progress speak while nothing finishes."""
+class HeartbeatCallback(tune.Callback):
+    """Lets the searcher work while nothing finishes."""
 
-    def __init__(self, progress: Progress) -> None:
-        """Keep the progress."""
-        self._progress = progress
+    def __init__(self, searcher: StudySearcher) -> None:
+        """Keep the searcher."""
+        self._searcher = searcher
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Say what is running, if nothing was said for a while."""
-        self._progress.heartbeat()
+        """Pass on that time goes by."""
+        self._searcher.heartbeat()

@@ -5,13 +5,18 @@ Knows nothing of Ray; ``study.early_stopping`` is the thin layer that does.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from study.config import StudyConfig
 from study.nested import flatten
+from study.outcomes import Outcome
+from study.parameter import comparable
 from study.records import Epoch, recorded_history
 from study.schedulers import Decision, SuccessiveHalving
+
+WITHOUT_RESULT = (Outcome.CRASHED, Outcome.DIVERGED, Outcome.OUT_OF_MEMORY, Outcome.PREEMPTED)
+"""Outcomes after which a trial competes with nobody."""
 
 
 class EarlyStopping:
@@ -40,6 +45,8 @@ class EarlyStopping:
 
     def restore(self, row: Mapping[str, Any]) -> None:
         """Let a recorded trial take its places in the rungs again, whatever became of it then."""
+        if row["outcome"] in WITHOUT_RESULT:
+            return
         values = {name: row.get(f"param.{name}") for name in self._strata}
         known = {name: value for name, value in values.items() if value is not None}
         self._enter(row["trial"], {**self._defaults, **known}, recorded_history(row))
@@ -55,16 +62,13 @@ class EarlyStopping:
         """
         return self._enter(number, flatten(trial), history)
 
+    def forget(self, number: int) -> None:
+        """Take a trial that ended without a result from its places: it shall not stop others, nor its own rerun."""
+        self._scheduler.forget(str(number))
+
     def _enter(self, number: int, values: Mapping[str, Any], history: Sequence[Epoch]) -> Decision:
-        stratum, decision = tuple(_plain(values.get(name)) for name in self._strata), Decision.CONTINUE
+        stratum, decision = tuple(comparable(values.get(name)) for name in self._strata), Decision.CONTINUE
         for item in history:
             signal = self._source.read(item.signals)
             decision = self._scheduler.decide(str(number), item.epoch, signal, stage=item.stage, stratum=stratum)
         return decision
-
-
-def _plain(value: Any) -> Hashable:
-    """Return a value as it compares equal whether a configuration or a record holds it: columns have one type."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    return str(value)

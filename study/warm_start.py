@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.data.splits import SplitConfig
 from study.bounds import CLIP
 from study.config import ConfigError
 from study.earlier import EarlierTrial, WarmStart
 from study.earlier_study import EarlierStudy, read_earlier_study
+from study.experiments import load_experiment
 from study.folder import data_digest
 from study.nested import flatten, with_values
 from study.outcomes import Outcome
@@ -104,7 +106,7 @@ def _meaning_there(earlier: EarlierStudy, config: StudyConfig) -> dict[str, Any]
     searched = [item.name for item in config.objective.searched if item.name in objectives]
     return {
         "experiment": saved["experiment"],
-        "data": dict(saved["data"]),
+        "data": _with_defaults(saved["data"]),
         "checks": saved["checks"],
         # A check whose metric was searched for has no margin in the records.
         "constraint": {
@@ -112,14 +114,19 @@ def _meaning_there(earlier: EarlierStudy, config: StudyConfig) -> dict[str, Any]
             for bound in bounds
         },
         "objective": {name: _axis(objectives[name]) for name in searched},
-        "trial": flatten(saved["trial"]),
+        "trial": flatten(load_experiment(config.experiment).defaults()) | flatten(saved["trial"]),
     }
+
+
+def _with_defaults(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ``data`` group with fields of the split that were added since it was written."""
+    return {**data, **({"split": asdict(SplitConfig()) | dict(data["split"])} if data.get("split") else {})}
 
 
 def _meaning_here(config: StudyConfig) -> dict[str, Any]:
     return {
         "experiment": {"name": config.experiment},
-        "data": dict(config.data),
+        "data": _with_defaults(config.data),
         "checks": config.resolved.get("checks"),
         "constraint": {bound.check: "bounded" for bound in config.objective.bounds},
         "objective": {item.name: _axis(vars(item)) for item in config.objective.searched},

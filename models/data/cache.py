@@ -160,8 +160,9 @@ def _decode_one(size: int, file: tuple[Stamp, str]) -> np.ndarray | str:
     stamp, content = file
     try:
         data = Path(stamp.path).read_bytes()
-    except OSError as error:
-        return error.strerror or str(error)
+    except OSError as error:  # says nothing of the image; leaving it out would give each process its own data
+        reason = error.strerror or str(error)
+        raise DataError([f"root: {stamp.path} cannot be opened ({reason}); start again once it can"]) from None
     if content and _content(data) != content:
         raise DataError(
             [f"root: {stamp.path} changed while it was read; start again once nothing writes there any more"]

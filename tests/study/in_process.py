@@ -47,6 +47,8 @@ def tune(
         for name, (task, run) in list(running.items()):
             report = run.step()
             stepped(task, report)
+            if report.fault is not None and stopping is not None and not task.replicate:
+                stopping.forget(task.number)
             if report.done or _stopped(stopping, task, report):
                 del running[name]
                 searcher.on_trial_complete(name, {REPORT: report})
@@ -57,7 +59,9 @@ def tune(
 
 
 def _stopped(stopping: EarlyStopping | None, task: TrialTask, report: WorkerReport) -> bool:
-    return stopping is not None and stopping.decide(task.number, task.trial, report.history) is Decision.STOP
+    if stopping is None or task.replicate:
+        return False
+    return stopping.decide(task.number, task.trial, report.history) is Decision.STOP
 
 
 def evaluate_all(config: StudyConfig, progress: Progress | None = None, die_after: int | None = None) -> bool:

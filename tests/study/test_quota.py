@@ -151,7 +151,7 @@ def test_checkpoints_of_running_trials_fill_the_quota(make: MakeConfig) -> None:
     checkpoint.mkdir(parents=True)
     with (checkpoint / "learned.pt").open("wb") as file:
         os.truncate(file.fileno(), GIGABYTE)
-    Quota(config, said.append).catch_up()
+    Quota(config, said.append).catch_up([])
     assert with_weights(config) == best_of(config, 1)
     assert any("alone exceed" in line for line in said)
 
@@ -165,7 +165,7 @@ def test_weights_of_trials_that_are_not_finished_are_left_alone(make: MakeConfig
     assert outcomes[waiting] == "preempted"
     path = config.output / "artifacts" / str(waiting) / "weights.safetensors"
     path.write_bytes(b"half")
-    Quota(config, print).catch_up()
+    Quota(config, print).catch_up([])
     assert path.exists()
     path.unlink()
 
@@ -176,7 +176,7 @@ def test_what_a_killed_driver_should_have_removed_is_removed_on_resuming(
     config = make("keep.best=1")
     with monkeypatch.context() as patched:
         patched.setattr(Quota, "told", lambda self, number: None)
-        patched.setattr(Quota, "finish", lambda self: None)
+        patched.setattr(Quota, "finish", lambda self, told: None)
         run(config)
     assert with_weights(config) == set(range(16))
     resumed = resumed_config(config.output, [])  # all trials are done

@@ -82,8 +82,11 @@ def test_what_one_replicate_did_not_measure_is_violated(others: list[dict[str, M
 
 def test_a_vote_takes_all_replicates_and_a_missing_one_takes_no_vote_away() -> None:
     without = Measurement(0.9, 0.8, 1.0, votes=False)
-    assert not mean(within(0.1), without).votes
+    assert not mean(without, without).votes
     assert not mean(without, Measurement(math.nan, math.nan, math.nan, votes=False)).votes
+    disputed = mean(within(0.1), without)
+    assert disputed.votes, "an adversary that could not vote in one seed must not vanish from the mean of all"
+    assert math.isnan(disputed.value)
     assert mean(NAN, without).votes, "NaN that may vote is a violation, whatever the others say"
     assert aggregate([{}, {"leak": without}])["leak"].votes
 

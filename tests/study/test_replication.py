@@ -287,6 +287,15 @@ def test_a_seed_that_cannot_be_recorded_stops_the_study(config: StudyConfig, mon
     assert study.rows == {}
 
 
+def test_where_trials_can_be_stopped_the_other_seeds_wait_for_the_first(make_config: MakeConfig) -> None:
+    study = Study(make_config("budget.trials=1", "replicates=3", "racing=false", "scheduler=empty"))
+    assert study.searcher.suggest("a") is not None
+    assert study.searcher.suggest("b") is None
+    study.end("a", measured(0.5))
+    assert study.searcher.suggest("b") is not None
+    assert study.searcher.suggest("c") is not None
+
+
 def test_a_configuration_of_one_seed_has_one_line(config: StudyConfig) -> None:
     stream = io.StringIO()
     study = Study(config, stream)

@@ -97,6 +97,17 @@ def test_strata_do_not_compete() -> None:
     assert scheduler.decide("c", 1, Signal((9.0,)), stratum="good") is Decision.STOP
 
 
+def test_a_trial_without_a_result_stops_nobody() -> None:
+    scheduler = SuccessiveHalving(1, 2)
+    for trial, loss in (("a", 1.0), ("crashed", 0.0), ("b", 2.0)):
+        scheduler.decide(trial, 1, Signal((loss,)))
+    scheduler.forget("crashed")
+    scheduler.forget("unknown")
+    assert scheduler.decide("again", 1, Signal((0.1,))) is Decision.CONTINUE
+    assert scheduler.decide("c", 1, Signal((0.2,))) is Decision.CONTINUE  # second of four, behind one
+    assert scheduler.decide("d", 1, Signal((1.5,))) is Decision.STOP  # behind three, ahead of one
+
+
 def test_before_the_checks_trials_of_any_number_of_epochs_meet() -> None:
     scheduler = SuccessiveHalving(first=2, reduction=2)
     decided = [

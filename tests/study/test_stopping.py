@@ -19,6 +19,7 @@ from study.cli import resolve
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.evaluation import Stage
+from study.outcomes import Outcome
 from study.progress import Progress
 from study.records import Epoch, read_parts, recorded_history
 from study.resume import resumed_config
@@ -137,6 +138,18 @@ def test_a_resumed_study_stops_by_what_was_recorded_and_meets_its_budget(make_co
     assert sum(row["outcome"] in ("ok", "infeasible", "stopped_early") for row in after.values()) == 12
 
 
+def test_records_of_trials_without_a_result_take_no_places(make_config: MakeConfig) -> None:
+    config = config_of(make_config, "budget.trials=4", points(0.54, 0.5, 0.52, 0.45))
+    assert evaluate_all(config)
+    assert Told(config).decide(100, 0.3) is Decision.STOP
+    recorded = [row | {"outcome": "crashed"} for row in rows(config).values()]
+    stopping = EarlyStopping.of(config, recorded)
+    assert stopping is not None
+    told = Told(config)
+    told.stopping = stopping
+    assert told.decide(100, 0.3) is Decision.CONTINUE
+
+
 def test_a_new_study_without_a_scheduler_stops_nothing(make_config: MakeConfig) -> None:
     assert EarlyStopping.of(make_config(), []) is None
 
@@ -155,6 +168,13 @@ def test_ray_is_told_to_stop_or_to_go_on(make_config: MakeConfig) -> None:
 
     assert asked(7, 0.99) == TrialScheduler.CONTINUE
     assert asked(8, 0.1) == TrialScheduler.STOP
+    for number in (20, 21):  # a fault that a worker reports, and a worker that is lost
+        assert asked(number, 0.9999 + number) == TrialScheduler.CONTINUE
+    task = {"number": 20, "trial": told.config.trial, "replicate": 0}
+    ended = WorkerReport((), 1.0, done=True, fault=Outcome.CRASHED)
+    scheduler.on_trial_complete(None, SimpleNamespace(config={TASK: task}), {REPORT: ended})
+    scheduler.on_trial_error(None, SimpleNamespace(config={TASK: task | {"number": 21}}))
+    assert asked(22, 0.995) == TrialScheduler.CONTINUE  # nobody is left that it falls behind
     assert asked(9, 0.1, replicate=1) == TrialScheduler.CONTINUE  # the first seed has competed for all
 
 

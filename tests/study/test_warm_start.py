@@ -29,6 +29,7 @@ from study.records import read_parts
 from study.resume import resumed_config
 from study.search import Search
 from study.storage import open_storage
+from study.warm_start import _with_defaults
 from tests.study.in_process import evaluate_all
 
 MakeConfig = Callable[..., StudyConfig]
@@ -248,6 +249,18 @@ def test_an_incompatible_study_is_refused_with_what_differs(
 @pytest.mark.parametrize("override", ["seed=9", "searcher=random", "budget.trials=5", "checkpoint_every=1"])
 def test_what_leaves_the_figures_comparable_may_differ(warm: Callable[..., StudyConfig], override: str) -> None:
     assert len(warm(override).warm_start.trials) == 12
+
+
+def test_an_empty_list_is_no_warm_start(make_config: MakeConfig) -> None:
+    config = make_config("warm_start=[]", "budget.trials=1")
+    assert evaluate_all(config)
+    assert resumed_config(config.output, []).warm_start == WarmStart()
+
+
+def test_a_setting_that_the_earlier_study_does_not_name_had_its_default() -> None:
+    split = {"train": 0.6, "validation": 0.2, "test": 0.2, "seed": 0}
+    named = {"kind": "procedural", "split": split | {"by": "image", "duplicates": "refuse"}}
+    assert _with_defaults({"kind": "procedural", "split": split}) == _with_defaults(named)
 
 
 def search_leak_too(values: dict[str, Any]) -> None:

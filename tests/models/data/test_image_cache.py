@@ -222,11 +222,11 @@ def test_only_unreadable_files_make_an_empty_entry(pictures: Path, tmp_path: Pat
         assert len(found.unreadable) == 6
 
 
-def test_a_file_that_cannot_be_opened_now_is_not_remembered(pictures: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_now_is_refused_and_not_remembered(pictures: Path, tmp_path: Path) -> None:
     stamps = stamps_of(pictures)
     (pictures / "1.png").rename(tmp_path / "away.png")
-    found = decode_files(stamps, SIZE, tmp_path)
-    assert found.unreadable == {1: "No such file or directory"}
+    with pytest.raises(DataError, match=r"root: .*1\.png cannot be opened \(No such file or directory\)"):
+        decode_files(stamps, SIZE, tmp_path)
     (tmp_path / "away.png").rename(pictures / "1.png")
     assert decode_files(stamps, SIZE, tmp_path).unreadable == {}
 
