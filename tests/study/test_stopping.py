@@ -95,9 +95,11 @@ class Told:
         assert stopping is not None
         self.stopping, self.config = stopping, config
 
-    def decide(self, number: int, quality: float, *, leak: float = 0.2, epoch: int = 1, **trial: Any) -> Decision:
+    def decide(
+        self, number: int, quality: float, *, leak: float = 0.2, stage: str = Stage.TRAINING, **trial: Any
+    ) -> Decision:
         signals = {"early_quality": quality, "early_leak": leak}
-        return self.stopping.decide(number, {**self.config.trial, **trial}, [Epoch(epoch, {}, signals)])
+        return self.stopping.decide(number, {**self.config.trial, **trial}, [Epoch(1, {}, signals, stage)])
 
 
 def test_a_check_that_is_about_to_fail_saves_what_it_would_dominate(make_config: MakeConfig) -> None:
@@ -106,6 +108,25 @@ def test_a_check_that_is_about_to_fail_saves_what_it_would_dominate(make_config:
         told.decide(number, 0.9 + number / 100, leak=0.4)
     assert told.decide(8, 0.1, leak=0.2) is Decision.CONTINUE  # worse, but inside the limit that all others are beyond
     assert told.decide(9, 0.1, leak=0.4) is Decision.STOP
+
+
+def test_what_is_certain_to_fail_is_stopped_before_the_checks(make_config: MakeConfig) -> None:
+    told = Told(config_of(make_config, "scheduler.before_checks=true"))
+    assert told.decide(0, 0.9, leak=0.9) is Decision.CONTINUE
+    assert told.decide(0, 0.9, leak=0.9, stage=Stage.RELEASE) is Decision.STOP
+    assert told.decide(1, 0.9, leak=0.3, stage=Stage.RELEASE) is Decision.CONTINUE
+
+
+@pytest.mark.parametrize(("recorded", "given"), [(1.0, 1), ("True", True), ("round", "round")])
+def test_a_record_is_of_the_stratum_of_its_trial_whatever_the_type_of_its_column(
+    make_config: MakeConfig, recorded: Any, given: Any
+) -> None:
+    told = Told(config_of(make_config))
+    for number in range(6):
+        history = [{"epoch": 1, "losses": [], "signals": [("early_quality", 0.9), ("early_leak", 0.2)]}]
+        told.stopping.restore({"trial": number, "param.shape": recorded, "history": history})
+    assert told.decide(6, 0.1, shape=given) is Decision.STOP
+    assert told.decide(7, 0.1, shape="another") is Decision.CONTINUE
 
 
 def test_after_a_restart_a_trial_is_not_judged_again_by_rungs_that_it_has_passed(make_config: MakeConfig) -> None:

@@ -80,10 +80,12 @@ def test_questions_asked_together_get_the_answers_they_get_alone(covers: Sample)
     assert together == {"first": quick_accuracy(covers, first, 4), "second": quick_accuracy(covers, second, 4)}
 
 
-def test_the_penalty_is_the_one_whose_errors_of_leaving_one_image_out_are_least() -> None:
+@pytest.mark.parametrize(("dimensions", "linear"), [(40, False), (4, True)], ids=["noise", "signal"])
+def test_the_penalty_is_the_one_whose_errors_of_leaving_one_image_out_are_least(dimensions: int, linear: bool) -> None:
     random = torch.Generator().manual_seed(0)
-    features = torch.randn(12, 40, generator=random, dtype=torch.float64)
-    kernel, targets = features @ features.T / 40, torch.randn(12, 2, generator=random, dtype=torch.float64)
+    features = torch.randn(12, dimensions, generator=random, dtype=torch.float64)
+    kernel = features @ features.T / dimensions
+    targets = features[:, :2] if linear else torch.randn(12, 2, generator=random, dtype=torch.float64)
 
     def left_out(penalty: float) -> float:
         errors = 0.0
@@ -95,6 +97,7 @@ def test_the_penalty_is_the_one_whose_errors_of_leaving_one_image_out_are_least(
         return errors
 
     best = min(quick._PENALTIES, key=left_out)
+    assert best == (min if linear else max)(quick._PENALTIES)
     expected = torch.linalg.solve(kernel + best * torch.eye(12, dtype=torch.float64), targets)
     found = quick._dual_weights(*torch.linalg.eigh(kernel), targets)
     torch.testing.assert_close(found, expected)
