@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
-from study.evaluation import Experiment
+from study.evaluation import Experiment, metrics_of
 from study.experiments import EXPERIMENTS, load_experiment
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective
@@ -141,7 +141,7 @@ def read_config(
         experiment=experiment.name,
         trial=trial,
         space=space,
-        objective=read_objective(root.raw("objective"), bounds, experiment.metrics, problems),
+        objective=read_objective(root.raw("objective"), bounds, metrics_of(experiment, data), problems),
         searcher=read_searcher(root.raw("searcher"), problems),
         budget=_read_budget(root.raw("budget"), problems),
         resources=read_resources(root.raw("resources"), problems),

@@ -16,7 +16,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from study.config import StudyConfig
-from study.evaluation import Experiment
+from study.evaluation import Experiment, metrics_of
 from study.objective import Score, score, unmeasured
 from study.outcomes import Outcome
 from study.progress import Progress
@@ -68,7 +68,7 @@ class StudySearcher(Searcher):
             forget: Called with the number of a trial that was told: nothing is needed any more to continue it.
         """
         super().__init__(metric=None, mode=None)
-        self._config, self._experiment, self._search = config, experiment, search
+        self._config, self._metrics, self._search = config, metrics_of(experiment, config.data), search
         self._records, self._spending = records, spending
         self.progress = progress
         self._make_task, self._forget = make_task, forget
@@ -160,7 +160,7 @@ class StudySearcher(Searcher):
             return unmeasured(objective, Outcome.STOPPED_EARLY)
         if report.fault is not None:
             return unmeasured(objective, report.fault)
-        return score(objective, self._experiment.metrics, report.metrics)
+        return score(objective, self._metrics, report.metrics)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the storage and the records are the truth, Ray's own snapshot is not used."""
