@@ -20,7 +20,7 @@ from models.representation.partition import people_problems
 from study.evaluation import Context, Evaluation, MetricInfo
 from study.nested import near_misses
 
-METRICS: Mapping[str, MetricInfo] = {
+METRICS: dict[str, MetricInfo] = {
     "task_accuracy": MetricInfo("1", "accuracy of the tasks on the representation, mean over tasks, unseen people"),
     "task_mcc": MetricInfo("1", "Matthews correlation, mean over tasks"),
     "inversion_ssim": MetricInfo("1", "SSIM of each judge's reconstruction against the input", JUDGES),
