@@ -10,7 +10,7 @@ from analysis import check_tables
 from analysis.records import Study
 from analysis.sections import Section
 from analysis.summary import summarise
-from analysis.words import METRICS, count, number
+from analysis.words import METRICS, count, metric_label, number
 
 RULES = {
     "Feasible": "All margins at or below zero, by the estimates that the search works with; a check without a result "
@@ -18,8 +18,8 @@ RULES = {
     "Margin": "(estimate \u2212 bound) / scale of the check, clipped to \u00b13, signed so that zero and less is "
     "feasible.",
     "Verdict": "The judgement by 95 % interval on test images: pass, violation, or too little data, which is neither.",
-    "Honest baseline": "The same sanitiser, honestly trained, with nothing hidden; bounds may refer to it, adversary "
-    "by adversary.",
+    "Baseline": "What the same adversary or metric gives without what is studied, such as an honestly trained model "
+    "or a guess; bounds may refer to it, adversary by adversary.",
     "Feasible front": "Feasible trials that no other feasible trial dominates: none is at least as good in every "
     "objective and better in one.",
     "Control": "Material whose right answer is known; an adversary that gets it wrong has no vote.",
@@ -84,8 +84,20 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def words() -> Section:
-    """Explain the words of the report."""
-    terms = RULES | {word.label: f"{word.meaning[:1].upper()}{word.meaning[1:]}." for word in METRICS.values()}
+def words(study: Study) -> Section:
+    """Explain the words of the report and the metrics of the study."""
+    terms = RULES | {metric_label(name): _explained(study, name) for name in _measured(study)}
     items = "".join(f"<div><dt>{escape(term)}</dt><dd>{escape(text)}</dd></div>" for term, text in terms.items())
     return Section("words", "Words", "Words used here", f'<dl class="words">{items}</dl>')
+
+
+def _measured(study: Study) -> list[str]:
+    """Return the metrics that the study measured and that are explained somewhere, in the order of the records."""
+    names = dict.fromkeys(name.partition(".")[0] for name in study.metrics)
+    return [name for name in names if _explained(study, name)]
+
+
+def _explained(study: Study, metric: str) -> str:
+    stated = study.schema.metrics.get(metric)
+    meaning = METRICS[metric].meaning if metric in METRICS else stated.description if stated else ""
+    return f"{meaning[:1].upper()}{meaning[1:]}." if meaning else ""

@@ -1,6 +1,6 @@
 """Pareto fronts of a study: all trials together and each family alone, in every pair that holds the first objective.
 
-Two fronts are kept apart. The *feasible* front is what the subverter can have while every check passes (by estimate);
+Two fronts are kept apart. The *feasible* front is what can be had while every check passes (by estimate);
 the *unchecked* front is what it could have if nobody checked. The distance between them is what the checks are worth.
 """
 
@@ -203,5 +203,5 @@ def _note(
     if reference is not None:
         beyond = ys[feasible] > reference.y if y.maximise else ys[feasible] < reference.y
         if not beyond.any():
-            return "feasible trials recover no more than anyone can guess"
+            return "feasible trials reach no more than anyone can guess"
     return ""

@@ -56,7 +56,7 @@ def build_report(study: Study) -> Report:
         sections.trials(study, order),
         sections.controls(study),
         frame.setting(study),
-        frame.words(),
+        frame.words(study),
     )
     data = {**panel_data(study), "galleries": {str(trial): item.__dict__ for trial, item in galleries.embedded.items()}}
     page = Template(_asset("report.html")).substitute(

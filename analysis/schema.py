@@ -27,7 +27,7 @@ class Objective:
     unit: str
     """Unit of the value, "1" for a ratio."""
     maximise: bool
-    """Direction that is better for the subverter."""
+    """Direction of the search."""
     searched: bool
     """Whether the searcher was told this value; the others were recorded only."""
     metric: str

@@ -56,9 +56,8 @@ def _picture(galleries: Galleries, trial: int) -> str:
         return f'<p class="empty">There is no gallery for trial {trial}.</p>'
     return (
         f'<figure class="gallery"><img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
-        f'alt="Gallery of trial {trial}; columns from left to right: input, sanitised, released, difference amplified, '
-        'recovered"><figcaption>Columns: input | sanitised | released | difference (amplified) | recovered from the '
-        "released image.</figcaption></figure>"
+        f'alt="Gallery of trial {trial}; a row an image, the columns are named in the picture"><figcaption>A row a '
+        "test image; the columns are named above them.</figcaption></figure>"
     )
 
 
@@ -69,9 +68,9 @@ def fronts(study: Study, points: Points) -> Section:
         html = '<p class="empty">The study has one objective, so there is no front to draw.</p>'
         return Section("front", "Pareto front", "Pareto front", html + strata_tables.strata_tables(study))
     html = (
-        f"<p>{escape(joint[0].y.label)}, which the subverter wants, against what a checker can notice. The solid line "
-        "is the front of trials within every bound; the dotted line is what could be had if nobody checked. The star "
-        "is an honest sanitiser: what its images leak anyway, and what anyone can guess.</p>"
+        f"<p>{escape(joint[0].y.label)} against the other objectives. The solid line is the front of trials within "
+        "every bound; the dotted line is what could be had if nobody checked. A star is the honest baseline, and what "
+        "anyone can guess.</p>"
     )
     caption = "All trials. Filled: within every bound; crossed: beyond some bound; ringed: on the feasible front."
     html += _place("front-joint", _front_text(joint), caption)

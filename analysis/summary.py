@@ -108,7 +108,7 @@ def _lead(study: Study, best: int | None) -> str:
         beyond = value > guess if primary.maximise else value < guess
     if not beyond:
         return (
-            f"Nothing was hidden within the bounds that beats a guess: the best trial within every bound reaches "
+            f"Nothing within the bounds beats a guess: the best trial within every bound reaches "
             f"{stated}, against {against}."
         )
     return f"The best trial within every bound reaches {stated}, against {against}: {_name(study, best)}."
@@ -167,10 +167,10 @@ def _unchecked(study: Study, best: int | None) -> str:
         return ""
     top = int(np.nanargmax(values if primary.maximise else -values))
     if study.feasible[top]:
-        return f"No trial beyond a bound did better: the checks cost the subverter no {spoken(primary)} here."
+        return f"No trial beyond a bound did better: the checks cost no {spoken(primary)} here."
     return (
         f"Had nobody checked, it would have been {number(float(values[top]))} ({_name(study, top)}): the checks cost "
-        f"the subverter {number(abs(float(values[top] - values[best])))}."
+        f"{number(abs(float(values[top] - values[best])))}."
     )
 
 

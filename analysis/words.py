@@ -63,6 +63,8 @@ METRICS = {
     ),
     "cover_psnr": Word("Cover PSNR", "dB", "how close the released image is to the sanitised one"),
 }
+ACRONYMS = {name.lower(): name for name in ("SSIM", "PSNR", "AUC", "MCC")}
+"""Written in capitals where a metric that has no entry above is named."""
 OUTCOMES = {
     "ok": "finished, every check within its bound (by estimate)",
     "infeasible": "finished, at least one check beyond its bound",
@@ -90,8 +92,13 @@ def plain(name: str) -> str:
 def metric_label(name: str) -> str:
     """Return the label of a metric, or of one member of it."""
     base, _, member = name.partition(".")
-    label = METRICS[base].label if base in METRICS else plain(base).capitalize()
+    label = METRICS[base].label if base in METRICS else _sentence(base)
     return f"{label} · {plain(member)}" if member else label
+
+
+def _sentence(name: str) -> str:
+    words = [ACRONYMS.get(word, word) for word in plain(name).split(" ")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def metric_unit(name: str, schema: Schema) -> str:
@@ -108,8 +115,8 @@ def unit_text(unit: str) -> str:
 
 
 def direction_text(objective: Objective) -> str:
-    """Say which direction is good, and for whom."""
-    return f"{'higher' if objective.maximise else 'lower'} is better for the subverter"
+    """Say which direction the search goes."""
+    return f"{'higher' if objective.maximise else 'lower'} is better"
 
 
 def objective_unit(objective: Objective) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
 from study.earlier import WarmStart, read_earlier
-from study.evaluation import Experiment
+from study.evaluation import Experiment, metrics_of
 from study.experiments import EXPERIMENTS, load_experiment
 from study.keeping import Keep, read_keep
 from study.nested import flatten, near_misses, with_values
@@ -149,7 +149,7 @@ def read_config(
     root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
-    objective = read_objective(root.raw("objective"), bounds, experiment.metrics, problems)
+    objective = read_objective(root.raw("objective"), bounds, metrics_of(experiment, data), problems)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,

@@ -19,6 +19,7 @@ from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.environment import environment
+from study.evaluation import metrics_of
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
@@ -67,7 +68,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
         OSError: If records or storage could not be written; the study stops at once.
     """
     progress = progress or Progress(config.objective, config.budget.trials)
-    records = Records(config, load_experiment(config.experiment).metrics)
+    records = Records(config, metrics_of(load_experiment(config.experiment), config.data))
     if not config.resume:
         with _ray(config) as share, locked(config.output) as folder:
             return _run(config, share, folder, start_search(config, share, folder), records, progress)

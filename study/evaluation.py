@@ -136,3 +136,14 @@ class Experiment(Protocol):
 
     def start(self, trial: Mapping[str, Any], seed: int, context: Context) -> Evaluation:
         """Begin to evaluate the nested configuration ``trial`` (complete: defaults with the trial's values set)."""
+
+
+def metrics_of(experiment: Experiment, data: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
+    """Return what an experiment measures on these data.
+
+    An experiment whose metrics depend on the data, such as one a label column, says so in a method of this name; for
+    all others they are its ``metrics``.
+    """
+    by_data = getattr(experiment, "metrics_of", None)
+    found: Mapping[str, MetricInfo] = experiment.metrics if by_data is None else by_data(data)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from study.evaluation import Experiment
 
-EXPERIMENTS: tuple[str, ...] = ("empty", "subverted_ppgan")
+EXPERIMENTS: tuple[str, ...] = ("empty", "subverted_ppgan", "adversarial_representation")
 
 
 def load_experiment(name: str) -> Experiment:
@@ -21,4 +21,8 @@ def load_experiment(name: str) -> Experiment:
         from study import subverted_ppgan
 
         return subverted_ppgan.EXPERIMENT
+    if name == "adversarial_representation":
+        from study import adversarial_representation
+
+        return adversarial_representation.EXPERIMENT
     raise ValueError(f"experiment.name={name!r} is unknown; permitted: {', '.join(EXPERIMENTS)}")

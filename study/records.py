@@ -105,7 +105,7 @@ class Records:
         self._folder, self._objective = config.output, config.objective
         self._parameters = config.space.parameters
         self._names = [name for metric, info in infos.items() for name in info.measured_names(metric)]
-        self._metadata = _metadata(config)
+        self._metadata = _metadata(config) | {"metrics": {name: _described(info) for name, info in infos.items()}}
         self._schema = self._trial_schema(config)
 
     def write(self, trial: FinishedTrial) -> Path:
@@ -258,6 +258,10 @@ def _arrow_type(parameter: Parameter) -> pa.DataType:
     if kinds == {int}:
         return pa.int64()
     return pa.float64() if kinds <= {int, float} else pa.string()
+
+
+def _described(info: MetricInfo) -> dict[str, str]:
+    return {"unit": info.unit, "description": info.description}
 
 
 def _metadata(config: StudyConfig) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from study.config import StudyConfig
-from study.evaluation import Experiment
+from study.evaluation import Experiment, metrics_of
 from study.objective import Score, score, unmeasured
 from study.outcomes import Outcome
 from study.progress import Progress
@@ -80,9 +80,9 @@ class StudySearcher(Searcher):
                 its configuration was told: nothing is needed any more to continue it.
         """
         super().__init__(metric=None, mode=None)
-        self._config, self._experiment, self._search = config, experiment, search
+        self._config, self._metrics, self._search = config, metrics_of(experiment, config.data), search
         self._records, self._spending = records, spending
-        self._replication = Replication(config, experiment.metrics, ReplicateRecords(config.output, records))
+        self._replication = Replication(config, self._metrics, ReplicateRecords(config.output, records))
         self.progress = progress
         self._make_task, self._forget = make_task, forget
         self._trials: dict[str, _Running] = {}
@@ -219,7 +219,7 @@ class StudySearcher(Searcher):
             return unmeasured(objective, Outcome.STOPPED_EARLY)
         if report.fault is not None:
             return unmeasured(objective, report.fault)
-        return score(objective, self._experiment.metrics, report.metrics)
+        return score(objective, self._metrics, report.metrics)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the storage and the records are the truth, Ray's own snapshot is not used."""

@@ -33,7 +33,8 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
     }
     arguments = [given.get(argument, argument) for argument in arguments]
     config = resolve([argument for argument in arguments if argument is not None] + [f"cache={tmp_path}/cache"])
-    assert config.experiment == "subverted_ppgan"
+    second = "representation" in command
+    assert config.experiment == ("adversarial_representation" if second else "subverted_ppgan")
 
 
 def test_the_readme_has_commands() -> None:

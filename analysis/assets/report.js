@@ -140,8 +140,8 @@
     const gallery = data.galleries[trial];
     if (!gallery) return make("p", { class: "empty" }, "No gallery is embedded for this trial; see artifacts/" + trial + "/gallery.png in the study folder, if it is there.");
     return make("figure", { class: "gallery" },
-      make("img", { src: gallery.uri, width: gallery.width, height: gallery.height, alt: "Gallery of trial " + trial + "; columns from left to right: input, sanitised, released, difference amplified, recovered" }),
-      make("figcaption", {}, "input | sanitised | released | difference (amplified) | recovered"));
+      make("img", { src: gallery.uri, width: gallery.width, height: gallery.height, alt: "Gallery of trial " + trial + "; a row an image, the columns are named in the picture" }),
+      make("figcaption", {}, "A row a test image; the columns are named above them."));
   }
   function parameterRow(item) {
     const value = item.value === null ? make("span", { class: "inactive" }, "inactive") : item.value + (item.unit ? " " + item.unit : "");

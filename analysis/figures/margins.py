@@ -36,7 +36,7 @@ def draw_margins(study: Study, checks: tuple[CheckSummary, ...], points: Points)
         tickvals=ticks,
         ticktext=["\u2264 \u22123", "\u22122", "\u22121", "0", "1", "2", "\u2265 3"],
         title_text="Margin: (estimate \u2212 bound) / scale of the check [no unit]<br>"
-        "<i>lower is better for the subverter; at or below 0 the check does not notice</i>",
+        "<i>at or below 0 is within the bound</i>",
     )
     drawn.update_yaxes(
         range=[-0.55, len(checks) - 0.45],

@@ -17,6 +17,7 @@ from typing import Any
 
 from models.data.appearance import EXPRESSIONS
 from models.data.celeba import CelebAConfig
+from models.data.columns import attributes_in_folder
 from models.data.dataset import DataError, FaceData
 from models.data.ferg import FergConfig
 from models.data.folder import FolderConfig
@@ -25,6 +26,7 @@ from models.data.listing import load_files
 from models.data.mug import MugConfig
 from models.data.procedural import ProceduralConfig, person_names, procedural_faces, procedural_labels
 from models.data.splits import SPLITS, SplitConfig, Splits, listed, split_faces, split_labels
+from models.data.traits import ATTRIBUTES
 
 FileConfig = FolderConfig | FergConfig | MugConfig | CelebAConfig
 
@@ -150,6 +152,30 @@ def identities_in(mapping: Mapping[str, Any]) -> int | None:
     if isinstance(source, FolderConfig):
         return identities_in_folder(source.root)
     return _people(source)
+
+
+def attributes_in(mapping: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the attributes that faces will have, none where they cannot be known; opens no image.
+
+    Raises:
+        Nothing.
+    """
+    source = _request(mapping).source
+    if isinstance(source, ProceduralConfig):
+        return ATTRIBUTES
+    if source.root is None:
+        return ()
+    if isinstance(source, FolderConfig):
+        return attributes_in_folder(source.root, source.expression_column)
+    return _attributes(source)
+
+
+@lru_cache(maxsize=8)
+def _attributes(source: FergConfig | MugConfig | CelebAConfig) -> tuple[str, ...]:
+    try:
+        return tuple(source.listing().attributes)
+    except OSError:
+        return ()
 
 
 @lru_cache(maxsize=8)

@@ -13,6 +13,7 @@ import numpy as np
 from models.data.appearance import EXPRESSION_TABLE, EXPRESSIONS, HAIR_STYLES, people, rows
 from models.data.dataset import DataError, FaceData, face_data
 from models.data.drawing import Pose, draw_faces
+from models.data.traits import visible_attributes
 
 SMALLEST_SIZE = 32
 
@@ -102,7 +103,7 @@ def procedural_faces(config: ProceduralConfig) -> FaceData:
         config: Which faces to draw.
 
     Returns:
-        The faces, named by ``person_names`` and ``EXPRESSIONS``.
+        The faces, named by ``person_names`` and ``EXPRESSIONS``, with the attributes of ``traits.ATTRIBUTES``.
 
     Raises:
         DataError: If a field of ``config`` is out of range; all of them are named.
@@ -115,7 +116,8 @@ def procedural_faces(config: ProceduralConfig) -> FaceData:
         raise DataError(problems)
     identity, expression = procedural_labels(config)
     images = render(config, np.arange(config.images, dtype=np.int64))
-    return face_data(images, identity, expression, person_names(config.identities), EXPRESSIONS)
+    attributes = visible_attributes(people(config.identities, config.seed), identity, expression)
+    return face_data(images, identity, expression, person_names(config.identities), EXPRESSIONS, attributes)
 
 
 def render(config: ProceduralConfig, indices: np.ndarray) -> np.ndarray:

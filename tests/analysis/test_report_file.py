@@ -92,7 +92,7 @@ def test_every_figure_has_its_place_and_titled_axes(whole: tuple[str, Page]) -> 
         titles = [layout[axis].get("title", {}).get("text", "") for axis in layout if axis.startswith("xaxis")]
         assert all("[" in title for title in titles)
     for name in ("front-joint", "progress"):
-        assert "higher is better for the subverter" in figures[name]["layout"]["yaxis"]["title"]["text"]
+        assert "<i>higher is better</i>" in figures[name]["layout"]["yaxis"]["title"]["text"]
 
 
 def test_every_measured_trial_is_a_point_that_opens_its_panel(whole: tuple[str, Page]) -> None:
@@ -188,7 +188,9 @@ def test_a_best_trial_no_better_than_a_guess_is_no_success(make_study: MakeStudy
         limits = {"metric.reconstruction_ssim.low": 0.25, "metric.reconstruction_ssim.high": 0.33}
         return [row | dict.fromkeys(names, 0.292) | limits for row in rows]
 
-    assert summarise(load_study(make_study(change_rows=poor))).lead.startswith("Nothing was hidden")
+    assert summarise(load_study(make_study(change_rows=poor))).lead.startswith(
+        "Nothing within the bounds beats a guess"
+    )
 
 
 @pytest.mark.parametrize(
