@@ -9,8 +9,8 @@ Printed, and with ``--keep`` written as JSON:
 - Where the time of a trial goes, by family and stage.
 - Spearman's rank correlation of each signal, at each epoch and before the checks, with the objective and the margins
   at the end, with 95 % bootstrap intervals, by family and over all families (ranks taken inside each family).
-- What the default scheduler and its neighbours save and lose, over orders of arrival, for one and for three objectives;
-  and what settings do that were chosen on one half of the trials, measured on the other.
+- What the default scheduler and its neighbours save and lose, over orders of arrival, for one objective, bounded or
+  not, and for three; and what settings do that were chosen on one half of the trials, measured on the other.
 - Of the trials that would be stopped because a check is certain to fail, how many were feasible after all.
 """
 
@@ -161,6 +161,15 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
     return means | {"same_10": round(float(low), 3), "same_90": round(float(high), 3), "orders": len(values)}
 
 
+def _lines(found: Mapping[str, Any]) -> str:
+    """Return JSON with a line for every row."""
+    parts = []
+    for name, value in found.items():
+        rows = ",\n  ".join(json.dumps(row) for row in value) if isinstance(value, list) else ""
+        parts.append(f'"{name}": [\n  {rows}\n ]' if rows else f'"{name}": {json.dumps(value)}')
+    return "{\n " + ",\n ".join(parts) + "\n}"
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as a markdown table."""
     if not rows:
@@ -184,6 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     found = {
         "trials": len(trials),
+        "feasible": sum(all(margin <= 0 for margin in trial.margins.values()) for trial in trials),
         "seconds": time_shares(trials),
         "correlations": correlations(trials),
         "savings": savings(trials, options.orders),
@@ -192,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("seconds", "correlations", "savings", "hopeless"):
         print(f"\n{name}\n\n{table(found[name])}", flush=True)
     if options.keep:
-        options.keep.write_text(json.dumps(found, indent=1) + "\n")
+        options.keep.write_text(_lines(found) + "\n")
     return 0
 
 

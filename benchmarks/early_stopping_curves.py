@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ THREE = Target(
     ("weak_identity", "expression_utility"),
     {"ssim": -1.0, "quick_identity": 1.0, "quick_steganalysis": 1.0},
 )
-TARGETS = (ONE, THREE)
+UNBOUNDED = replace(ONE, name="one objective, no bounds", bounding=())
+TARGETS = (ONE, UNBOUNDED, THREE)
 
 
 def curve(trial: Recorded, target: Target, source: SignalSource) -> Curve:

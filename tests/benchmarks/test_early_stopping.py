@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import early_stopping
-from benchmarks.early_stopping_curves import ONE, QUALITY, THREE, Recorded, read_curves
+from benchmarks.early_stopping_curves import ONE, QUALITY, THREE, UNBOUNDED, Recorded, read_curves
 from benchmarks.early_stopping_replays import Settings, choose, halves, hypervolume, measure
 from models.measurement import Measurement
 from study.cli import resolve
@@ -147,7 +147,7 @@ def test_a_study_folder_is_read_and_measured(
     ]
     rho = [row["rho"] for row in found["correlations"] if row["signal"] == "ssim" and row["end"] == QUALITY]
     assert rho == [1.0] * 8  # all and keyed, three epochs and the release
-    assert [row["target"] for row in found["savings"]] == [ONE.name] * 5 + [THREE.name] * 5
+    assert [row["target"] for row in found["savings"]] == [ONE.name] * 5 + [UNBOUNDED.name] * 5 + [THREE.name] * 5
     assert found["hopeless"] == [{"stopped": 0, "feasible after all": 0}]
     assert early_stopping.main([str(tmp_path / "cache")]) == 1
     assert "give 8 or more" in capsys.readouterr().err
