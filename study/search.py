@@ -15,6 +15,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
+from study.bounds import CLIP
 from study.earlier import EARLIER, known_trial
 from study.experiments import load_experiment
 from study.nested import with_values
@@ -220,8 +221,7 @@ class Search:
             reason = self._reason_to_skip(trial, parameters, may_repeat=draw >= DRAWS)
             if reason is None:
                 break
-            trial.set_user_attr(OUTCOME, reason)
-            self.study.tell(trial, state=TrialState.FAIL)
+            self._skip(trial, reason)
         else:
             problems = "; ".join(self._problems(parameters))
             raise RuntimeError(
@@ -244,6 +244,18 @@ class Search:
             return REFUSED
         repeated = GIVEN not in trial.user_attrs and not may_repeat and parameters in self._asked
         return REPEATED if repeated else None
+
+    def _skip(self, trial: Trial, reason: str) -> None:
+        """Tell a draw that is not evaluated. Refusal is a fact of the configuration, told as infeasible at the clip: a
+        sampler that learns nothing of it draws its like again and again, until random draws replace the model's."""
+        trial.set_user_attr(OUTCOME, reason)
+        if reason == REPEATED:
+            self.study.tell(trial, state=TrialState.FAIL)
+            return
+        objective = self._config.objective
+        for check in {bound.check for bound in objective.bounds} - set(trial.constraints):
+            trial.set_constraint(check, CLIP)
+        self.study.tell(trial, [one.worst for one in objective.searched])
 
     def _problems(self, parameters: dict[str, Value]) -> list[str]:
         """Return why the experiment cannot evaluate a combination of values, each of which the space permits."""

@@ -248,12 +248,28 @@ def test_a_combination_that_the_experiment_refuses_is_skipped_and_never_counts(
     monkeypatch.setattr(EXPERIMENT, "problems", lambda trial, data: ["too far"] * (trial["x"] > 0.5), raising=False)
     search = new_search(config)
     run_all(config, search)
-    counted = [trial for trial in search.study.get_trials() if trial.state is TrialState.COMPLETE]
     refused = [trial for trial in search.study.get_trials() if trial.user_attrs.get("outcome") == "refused"]
+    complete = [trial for trial in search.study.get_trials() if trial.state is TrialState.COMPLETE]
+    counted = [trial for trial in complete if trial not in refused]
     assert len(counted) == 12
     assert all(trial.params["x"] <= 0.5 for trial in counted)
     assert refused
-    assert all(trial.state is TrialState.FAIL for trial in refused)
+
+
+def test_what_is_refused_is_told_as_infeasible_so_that_the_sampler_keeps_away(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config("budget.trials=12", "space.starting_points=[]")
+    monkeypatch.setattr(EXPERIMENT, "problems", lambda trial, data: ["too far"] * (trial["x"] > 0.5), raising=False)
+    search = new_search(config)
+    run_all(config, search)
+    refused = [trial for trial in search.study.get_trials() if trial.user_attrs.get("outcome") == "refused"]
+    assert refused
+    for trial in refused:
+        assert trial.state is TrialState.COMPLETE
+        assert trial.constraints == dict.fromkeys(("detectability", "leak"), CLIP)
+        assert trial.values == [objective.worst for objective in config.objective.searched]
+    assert search.finished == 12
 
 
 def test_a_space_in_which_everything_is_refused_ends_with_the_reason(
