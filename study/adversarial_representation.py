@@ -41,7 +41,7 @@ SECONDS_PER_IMAGE = {
 }
 """Forecast: seconds an image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
 
-PLATEAU_SHARE = 0.7
+PLATEAU_SHARE = 0.5
 """Forecast: assumed share of its most steps that a judge takes to its plateau."""
 
 GPU_SPEED = 10.0

@@ -253,7 +253,7 @@ class Search:
             self.study.tell(trial, state=TrialState.FAIL)
             return
         objective = self._config.objective
-        for check in {bound.check for bound in objective.bounds} - set(trial.constraints):
+        for check in sorted({bound.check for bound in objective.bounds} - set(trial.constraints)):
             trial.set_constraint(check, CLIP)
         self.study.tell(trial, [one.worst for one in objective.searched])
 

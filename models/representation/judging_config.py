@@ -40,7 +40,7 @@ class JudgeConfig:
     judges: tuple[str, ...] = JUDGES
     """Who judges, at least one; the strongest counts."""
     people: People = field(default_factory=People)
-    steps: int = 1500
+    steps: int = 2000
     """Most updates of a decoder, >= 1. One that has not reached its plateau by then gives no measurement."""
     batch_size: int = 32
     """Images a step, >= 2."""
