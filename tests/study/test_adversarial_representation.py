@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.measurement import Measurement
-from models.representation.judging_config import JUDGES
+from models.representation.judging_config import JUDGES, JudgeConfig
 from study.adversarial_representation import EXPERIMENT
 from study.cli import resolve
 from study.config import ConfigError, StudyConfig
@@ -55,6 +55,7 @@ def test_the_starting_points_of_an_ablation_are_its_whole_design(
 def test_the_defaults_are_those_of_the_configuration_file(tmp_path: Path) -> None:
     config = resolved(tmp_path, "experiment=adversarial_representation")
     assert config.trial == EXPERIMENT.defaults()
+    assert JudgeConfig.from_mapping(config.adversaries) == JudgeConfig()
     assert [objective.name for objective in config.objective.searched] == ["task_accuracy", "inversion_ssim"]
     assert config.space.starting_points[0]["adversary"] == "none"  # what there is to protect comes first
 
