@@ -124,7 +124,7 @@ def test_a_record_is_of_the_stratum_of_its_trial_whatever_the_type_of_its_column
     told = Told(config_of(make_config))
     for number in range(6):
         history = [{"epoch": 1, "losses": [], "signals": [("early_quality", 0.9), ("early_leak", 0.2)]}]
-        told.stopping.restore({"trial": number, "param.shape": recorded, "history": history})
+        told.stopping.restore({"trial": number, "outcome": "ok", "param.shape": recorded, "history": history})
     assert told.decide(6, 0.1, shape=given) is Decision.STOP
     assert told.decide(7, 0.1, shape="another") is Decision.CONTINUE
 
