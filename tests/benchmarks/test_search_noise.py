@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from benchmarks import search_noise
 from benchmarks.search_noise import RULES, Trials, best, judge, passes
