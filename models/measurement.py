@@ -33,6 +33,15 @@ class Measurement:
     """Value of a uniform guess, for accuracies 1 / classes."""
     majority: float | None = None
     """Value of always naming the most frequent class of the test images."""
+    excess_low: float | None = None
+    """Lower end of the 95 % interval of ``value - baseline``, both measured on the same test images; None where they
+    were not compared image by image."""
+    excess_high: float | None = None
+    """Upper end of it."""
+    half_width: float | None = None
+    """Half the width of the interval that a verdict would rest on if ``value`` were near its bound: of ``value -
+    baseline``, or of ``value`` where there is no baseline. What could have been found follows from it; None where not
+    known."""
     votes: bool = True
     """False where a control of the adversary behind it failed: such a value can take part in no verdict."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.measurement import Measurement
@@ -15,6 +15,7 @@ from study.bounds import CLIP, MISSING, Bound, check_bound, parse_bound
 from study.evaluation import MetricInfo
 from study.nested import near_misses
 from study.outcomes import RULES, Outcome
+from study.power import Power
 from study.sections import Section
 
 MAXIMISE, MINIMISE = "maximise", "minimise"
@@ -70,6 +71,8 @@ class Score:
     verdicts: dict[str, str]
     """Verdict of every check, for people."""
     outcome: Outcome
+    power: dict[str, Power] = field(default_factory=dict)
+    """What every check would have found, where that is known."""
 
     @property
     def feasible(self) -> bool:
@@ -94,6 +97,7 @@ def score(config: ObjectiveConfig, infos: Mapping[str, MetricInfo], metrics: Map
         margins={check: CLIP if RULES[outcome].at_clip else result.margin for check, result in results.items()},
         verdicts={check: result.verdict for check, result in results.items()},
         outcome=outcome,
+        power={check: result.power for check, result in results.items() if result.power is not None},
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -23,6 +23,7 @@ from study.evaluation import MetricInfo, Stage
 from study.objective import Score
 from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
+from study.power import Power
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -34,8 +35,14 @@ TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
 PARTS = "parts"
 """Folder of the parts in a study folder."""
 
-LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
+LIMITS = (
+    "low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority",
+    "excess_low", "excess_high", "half_width",
+)  # fmt: skip
 """Fields of a measurement that become suffixes of its column."""
+
+POWERS = tuple(field.name for field in fields(Power))
+"""Fields of what a check would have found, which become suffixes of its column."""
 
 _ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
 _CONTROL_FIELDS = [pa.field(name, _ARROW[kind]) for name, kind in get_type_hints(Control).items()]
@@ -144,6 +151,7 @@ class Records:
             margins={bound.check: row[f"constraint.{bound.check}"] for bound in objective.bounds},
             verdicts={bound.check: row[f"verdict.{bound.check}"] for bound in objective.bounds},
             outcome=Outcome(row["outcome"]),
+            power={bound.check: found for bound in objective.bounds if (found := read_power(row, bound.check))},
         )
 
     def merge(self) -> None:
@@ -182,6 +190,8 @@ class Records:
         row |= {f"standard_error.{name}": value for name, value in trial.standard_errors.items()}
         for check, margin in score.margins.items():
             row[f"constraint.{check}"], row[f"verdict.{check}"] = margin, score.verdicts[check]
+        for check, found in score.power.items():
+            row |= {f"power.{check}.{name}": value for name, value in asdict(found).items()}
         for name in self._names:
             measurement = trial.metrics.get(name)
             if measurement is not None:
@@ -199,6 +209,7 @@ class Records:
             *((f"objective.{objective.name}", pa.float64()) for objective in config.objective.objectives),
             *((f"constraint.{bound.check}", pa.float64()) for bound in config.objective.bounds),
             *((f"verdict.{bound.check}", pa.string()) for bound in config.objective.bounds),
+            *((f"power.{bound.check}.{name}", pa.float64()) for bound in config.objective.bounds for name in POWERS),
         ]
         for name in self._names:
             columns += [(f"metric.{name}", pa.float64())]
@@ -218,6 +229,12 @@ def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> 
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
     paths = sorted((folder / parts).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
+
+
+def read_power(row: Mapping[str, Any], check: str) -> Power | None:
+    """Return what a check would have found, from a row; None where it was not recorded."""
+    found = {name: row.get(f"power.{check}.{name}") for name in POWERS}
+    return None if None in found.values() else Power(**found)
 
 
 def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:

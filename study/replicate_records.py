@@ -76,7 +76,9 @@ def _measurements(row: Mapping[str, Any]) -> dict[str, Measurement]:
     names = [name.removesuffix(".votes") for name in flags if row[name] is not None]
     return {
         name.removeprefix("metric."): Measurement(
-            row[name], votes=row[f"{name}.votes"], **{limit: row[f"{name}.{limit}"] for limit in LIMITS}
+            row[name],
+            votes=row[f"{name}.votes"],
+            **{limit: row[column] for limit in LIMITS if (column := f"{name}.{limit}") in row},
         )
         for name in names
     }

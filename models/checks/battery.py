@@ -8,14 +8,16 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from models.checks import controls as rules
 from models.checks.config import CheckConfig
+from models.checks.half_widths import excess_over, with_detection_half_widths
 from models.checks.judging import detect, fit_and_read
 from models.checks.material import Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
@@ -46,6 +48,8 @@ class HonestBattery:
     test_images: int
     """Number of images behind each of them."""
     controls: tuple[Control, ...]
+    answers: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """Metric -> of each honest seed which test images were read correctly (``pack_answers``)."""
 
     def baseline(self, metric: str) -> Estimate:
         """Return the mean over the seeds with its interval; NaN if one crashed."""
@@ -62,6 +66,7 @@ class HonestBattery:
             "accuracies": {metric: list(values) for metric, values in self.accuracies.items()},
             "test_images": self.test_images,
             "controls": [control.to_dict() for control in self.controls],
+            "answers": {name: [b64encode(bits).decode() for bits in packed] for name, packed in self.answers.items()},
         }
 
     @classmethod
@@ -72,7 +77,8 @@ class HonestBattery:
             KeyError: If an entry is missing.
         """
         accuracies = {metric: tuple(values) for metric, values in fields["accuracies"].items()}
-        return cls(accuracies, fields["test_images"], tuple(map(Control.from_dict, fields["controls"])))
+        answers = {name: tuple(map(b64decode, packed)) for name, packed in fields["answers"].items()}
+        return cls(accuracies, fields["test_images"], tuple(map(Control.from_dict, fields["controls"])), answers)
 
 
 def judge_honest(
@@ -98,14 +104,15 @@ def judge_honest(
         ValueError: If images and labels do not match in number.
     """
     labels.require_match(covers)
-    accuracies: dict[str, tuple[float, ...]] = {
-        name: (found.value,) for name, found in read_by_originals(covers, labels, originals, config).items()
-    }
+    transferred = read_by_originals(covers, labels, originals, config)
+    accuracies: dict[str, tuple[float, ...]] = {name: (found.value,) for name, found in transferred.items()}
+    answers = {name: found.answers for name, found in transferred.items()}
     for metric, network, fit_name, truth in _fresh(labels, config):
         seeds = [derive_seed(seed, "honest", metric, number) for number in range(config.honest_seeds)]
         fit = config.fits[fit_name]
         found = [fit_and_read(network, fit, covers, truth, seed=one, device=device)[1] for one in seeds]
         accuracies[metric] = tuple(estimate.value for estimate in found)
+        answers[metric] = tuple(bits for estimate in found for bits in estimate.answers)
     honest = HonestBattery(accuracies, len(covers.test), ())
     known = _identity_controls(covers, labels, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
@@ -113,7 +120,7 @@ def judge_honest(
     steganalyser = config.fits["steganalyser"]
     detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
     known.append(rules.planted_steganography("high_pass", detected.auc, config.controls))
-    return HonestBattery(accuracies, len(covers.test), tuple(known))
+    return HonestBattery(accuracies, len(covers.test), tuple(known), answers)
 
 
 def judge_release(
@@ -153,7 +160,9 @@ def judge_release(
     for metric, network, fit_name, truth in _fresh(labels, config):
         own_seed = derive_seed(seed, "release", metric)
         _, found[metric] = fit_and_read(network, config.fits[fit_name], released, truth, seed=own_seed, device=device)
-    measurements = {metric: _measurement(metric, estimate, labels, honest) for metric, estimate in found.items()}
+    measurements = {
+        metric: _measurement(metric, estimate, labels, honest, config) for metric, estimate in found.items()
+    }
     steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
     detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
     votes = honest.votes("steganalysis", "high_pass")
@@ -161,7 +170,7 @@ def judge_release(
     readings |= {f"steganalysis_auc_{pool}.high_pass": estimate for pool, estimate in detected.pooled.items()}
     for metric, estimate in readings.items():
         measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
-    return measurements, list(honest.controls)
+    return with_detection_half_widths(measurements, honest.test_images, config.controls), list(honest.controls)
 
 
 def _fresh(labels: Labels, config: CheckConfig) -> list[tuple[str, str, str, LabelSplits]]:
@@ -170,13 +179,16 @@ def _fresh(labels: Labels, config: CheckConfig) -> list[tuple[str, str, str, Lab
     return [*strong, (EXPRESSION, "plain", "expression", labels.expression)]
 
 
-def _measurement(metric: str, found: Estimate, labels: Labels, honest: HonestBattery) -> Measurement:
+def _measurement(
+    metric: str, found: Estimate, labels: Labels, honest: HonestBattery, config: CheckConfig
+) -> Measurement:
     """Put an accuracy next to its baseline, chance and the majority class, and say whether it votes."""
     name, _, member = metric.partition(".")
     identity = bool(member)  # the identity metrics have members, the expression metrics have none
     truth = labels.identity if identity else labels.expression
     check = name.removesuffix("_accuracy") if identity else "expression_utility"
     baseline = honest.baseline(metric)
+    excess = excess_over(found, honest.answers.get(metric, ()), honest.test_images, config.controls.tolerance)
     return Measurement(
         value=found.value,
         low=found.low,
@@ -186,6 +198,9 @@ def _measurement(metric: str, found: Estimate, labels: Labels, honest: HonestBat
         baseline_high=baseline.high,
         chance=1 / truth.classes,
         majority=majority_share(truth.test.cpu().numpy()),
+        excess_low=None if excess is None else excess.estimate.low,
+        excess_high=None if excess is None else excess.estimate.high,
+        half_width=None if excess is None else excess.half_width,
         votes=honest.votes(check, member or "plain"),
     )
 
