@@ -80,7 +80,7 @@ def low_frequencies(covers: Tensor, secret: Secret) -> Tensor:
 
 
 def frequency(covers: Tensor, secret: Secret) -> Tensor:
-    """Add a plane wave to all channels, with a frequency of its own for every identity and the same phase everywhere."""
+    """Add a plane wave to all channels, in a direction of its own for every identity, of the same phase everywhere."""
     return _added(covers, _waves(covers, secret, torch.zeros(secret.classes)), secret)
 
 
