@@ -37,7 +37,6 @@ from benchmarks.planted_bench import (
     read_records,
 )
 from benchmarks.planted_tables import found_table, judged, power_table, seconds_table, would_have_found
-from models.checks.config import CheckConfig
 from study.compose import ConfigError
 from study.trial_run import limit_threads
 
@@ -86,10 +85,6 @@ def print_tables(records: Sequence[Record], overrides: Sequence[str], cache: Pat
         print("\n".join(seconds_table(items)))
         silent = sorted({name for record in own for name in record.failed_controls})
         print(f"\nFailed controls: {', '.join(silent) or 'none'}")
-        if battery == "thorough":
-            fast = CheckConfig.from_mapping(battery_setting("fast", overrides, cache).adversaries)
-            print("\nThe same, if only the adversaries of the fast battery vote:\n")
-            print("\n".join(found_table(judged(own, setting.objective.bounds, only=fast.strong))))
 
 
 def _measure(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.planted import PLANTS
@@ -36,20 +36,18 @@ class Judged:
         return any(result.margin > 0 for check, result in self.results.items() if check != UTILITY)
 
 
-def judged(records: Iterable[Record], bounds: Sequence[Bound], *, only: Sequence[str] | None = None) -> list[Judged]:
+def judged(records: Iterable[Record], bounds: Sequence[Bound], *, only: Collection[str] | None = None) -> list[Judged]:
     """Hold records against bounds.
 
     Args:
         records: Any.
         bounds: Those of the checks.
-        only: Members of the strong identity check that may vote; None for all that were measured.
+        only: Names of the measurements that may take part, "metric.member"; None for all that were made.
     """
 
     def measured(bound: Bound, metrics: Mapping[str, Measurement]) -> dict[str, Measurement | None]:
         names = [name for name in metrics if name == bound.metric or name.startswith(f"{bound.metric}.")]
-        if only is not None and bound.metric.endswith("identity_accuracy") and not bound.metric.startswith("weak"):
-            names = [name for name in names if name.partition(".")[2] in only]
-        return {name: metrics[name] for name in names}
+        return {name: metrics[name] for name in names if only is None or name in only}
 
     items = []
     for record in records:
@@ -78,7 +76,7 @@ def found_table(items: Sequence[Judged]) -> list[str]:
             verdicts = [item.results[check].verdict for item in group if check in item.results]
             row.append(" / ".join(str(verdicts.count(name)) for name in ("violation", "too_little_data", "pass")))
         rows.append([*row, _strongest(group)])
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def power_table(items: Sequence[Judged]) -> list[str]:
@@ -93,7 +91,7 @@ def power_table(items: Sequence[Judged]) -> list[str]:
             part = [item for item in group if item.record.cell.one_in == one_in]
             row.append(share(sum(item.found for item in part), len(part)) if part else "")
         rows.append(row)
-    return _markdown(["plant", "levels", *("all images" if one == 1 else f"1 in {one}" for one in shares)], rows)
+    return markdown(["plant", "levels", *("all images" if one == 1 else f"1 in {one}" for one in shares)], rows)
 
 
 def would_have_found(items: Sequence[Judged]) -> list[str]:
@@ -118,7 +116,7 @@ def seconds_table(items: Sequence[Judged]) -> list[str]:
     rows = [[name, f"{statistics.fmean(found):.1f}"] for name, found in totals.items()]
     rows.sort(key=lambda row: -float(row[1]))
     rows.append(["all", f"{statistics.fmean(item.record.seconds for item in items):.1f}"])
-    return _markdown(["adversary", "seconds"], rows)
+    return markdown(["adversary", "seconds"], rows)
 
 
 def _strongest(group: Sequence[Judged]) -> str:
@@ -148,6 +146,7 @@ def _grouped(
     return sorted(groups.items(), key=lambda entry: (order.index(entry[0][0]), entry[0][1]))
 
 
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]

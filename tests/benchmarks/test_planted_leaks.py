@@ -168,9 +168,9 @@ def test_the_tables_count_violations_at_corrected_limits_and_leave_utility_out()
     assert "bit_plane 10x +0.10" in rows["bits of values"]
     assert any("9 of 10 (0.55 to 1.00) | 6 of 10" in line for line in power_table(items))
     assert len(would_have_found(items)) == 2
-    alone = judged(close, BOUNDS, only=["bit_plane"])
+    alone = judged(close, BOUNDS, only=["strong_identity_accuracy.bit_plane"])
     assert alone[0].found
-    assert not judged(found, BOUNDS, only=["plain"])[0].found
+    assert not judged(found, BOUNDS, only=["strong_identity_accuracy.plain"])[0].found
 
 
 def test_what_is_not_permitted_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
