@@ -211,14 +211,23 @@ def _metrics(table: pa.Table) -> dict[str, Metric]:
         name: Metric(
             value=_floats(table, f"metric.{name}"),
             **{suffix: _floats(table, f"metric.{name}.{suffix}") for suffix in SUFFIXES[:-1]},
-            votes=np.asarray([value is not False for value in _objects(table, f"metric.{name}.votes")], dtype=bool),
+            votes=_flags(table, f"metric.{name}.votes"),
         )
         for name in bases
     }
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
-    return np.asarray([np.nan if value is None else value for value in _objects(table, name)], dtype=np.float64)
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.array(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)  # Missing becomes NaN.
+
+
+def _flags(table: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Read a column of flags; missing ones are True."""
+    if name not in table.column_names or table[name].type != pa.bool_():
+        return np.ones(len(table), dtype=bool)
+    return np.array(table[name].fill_null(True).to_numpy(), dtype=bool)
 
 
 def _objects(table: pa.Table, name: str) -> list[Any]:

@@ -37,6 +37,7 @@ def draw_parallel(info: Parallel, points: Points, objective: Objective) -> go.Fi
                 _draw_lines(drawn, info, points, chosen, SCALE[shade], feasible)
     _draw_axes(drawn, info.axes)
     _draw_legend(drawn, objective, low, high)
+    drawn.update_layout(meta={"axes": [axis.name for axis in info.axes]})
     drawn.update_xaxes(visible=False, range=[-0.35, len(info.axes) - 0.65])
     drawn.update_yaxes(visible=False, range=[INACTIVE - 0.07, 1.04])
     return drawn
