@@ -14,8 +14,10 @@ from dataclasses import replace
 
 import ray
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 
-from study.cluster import token_problems
+from study.capacity import CapacityCallback
+from study.cluster import ClusterConfig
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.environment import environment
@@ -24,6 +26,7 @@ from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
+from study.preflight import preflight, unreachable
 from study.progress import Progress
 from study.quota import Quota
 from study.records import Records, read_parts
@@ -172,19 +175,22 @@ def _tune(
     config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    limiter = ConcurrencyLimiter(searcher, share.concurrent)
+    callbacks: list[tune.Callback] = [HeartbeatCallback(searcher)]
+    if config.cluster.address:
+        callbacks.append(CapacityCallback(config, share, limiter, searcher.progress.say))
     tune.run(
         StudyTrainable,
         name="tune",
         storage_path=str(config.output / "ray"),
-        search_alg=searcher,
+        search_alg=limiter,
         scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
-        max_concurrent_trials=share.concurrent,
         resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=[HeartbeatCallback(searcher)],
+        callbacks=callbacks,
         trial_dirname_creator=lambda trial: trial.trial_id,
         stop=StudyStopper(searcher, spending),
         verbose=0,
@@ -217,7 +223,7 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
     """Join the cluster, or start Ray here and end it afterwards; a Ray that runs in this process is used as it is."""
     already = ray.is_initialized()
     if not already:
-        start_ray(config.cluster.address)
+        start_ray(config.cluster)
     try:
         yield _share(config)
     finally:
@@ -225,14 +231,17 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
             ray.shutdown()
 
 
-def start_ray(address: str = "") -> None:
-    """Join the cluster at ``address``; without one, start Ray on this machine.
+def start_ray(cluster: ClusterConfig | None = None) -> None:
+    """Join a running cluster; without one, start Ray on this machine.
 
     Its ports listen on every interface; Ray guards a cluster that it starts here by a token of its own.
+
+    Raises:
+        ConfigError: If the cluster cannot be reached, or does not take the token.
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    if address:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    if cluster is not None and cluster.address:
+        _join(cluster)
         return
     ray.init(
         num_cpus=detect_cpus(),
@@ -245,12 +254,25 @@ def start_ray(address: str = "") -> None:
     )
 
 
+def _join(cluster: ClusterConfig) -> None:
+    if problem := unreachable(cluster):
+        raise ConfigError([problem])
+    try:
+        ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            [
+                f"cluster.address={cluster.address} cannot be joined: {reason}; start Ray on this machine first (ray "
+                "start), with the token and the versions of Python and Ray that the cluster has"
+            ]
+        ) from None
+
+
 def _share(config: StudyConfig) -> Plan:
     """Return how trials share what Ray has, after making sure that it may be used."""
     if config.cluster.address:
-        problems = token_problems([node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]], os.environ)
-        if problems:
-            raise ConfigError(problems)
+        return preflight(config)
     available = ray.cluster_resources()
     try:
         return plan(config.resources, available.get("CPU", 0.0), available.get("GPU", 0.0))
