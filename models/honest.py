@@ -6,7 +6,7 @@ All trials with the same settings share it, through the cache.
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from models.channel import Channel
 from models.checkpoints import Saved, cached
 from models.checks.battery import HonestBattery, OriginalsBattery, fit_on_originals, judge_honest
 from models.checks.config import CheckConfig
+from models.checks.inversion import InversionBaseline, Subject, blended, invert_honest
 from models.checks.material import Labels, LabelSplits, Release
 from models.data import SPLITS, FaceData, Splits
 from models.data.tensors import shared_tensor
@@ -40,6 +41,13 @@ class Material:
     honest: HonestBattery
     fingerprint: Mapping[str, Any]
     """What determined the inputs and their split, for keys of the cache."""
+    inversion: InversionBaseline | None = None
+    """What the inversion check reads from the covers; None where it is switched off."""
+
+    @property
+    def subject(self) -> Subject:
+        """What the inversion check reconstructs."""
+        return Subject(self.inputs, self.labels.identity, self.originals.networks.get("identity"))
 
 
 def honest_material(
@@ -81,7 +89,7 @@ def honest_material(
     stage = stage_one(ppgan, faces, splits, fingerprint=fingerprint, seed=seed, device=device, cache=cache)
     covers = Release(**stage.covers)
     published = publish(covers, channel, seed=seed, name="honest")
-    settings = {"checks": asdict(checks), "seed": seed, "device": device, **fingerprint}
+    settings = {"checks": asdict(replace(checks, inversion=None)), "seed": seed, "device": device, **fingerprint}
 
     def originals() -> Saved:
         return fit_on_originals(inputs, labels, checks, seed=seed, device=device).to_saved()
@@ -104,7 +112,53 @@ def honest_material(
     # Keyed by the images themselves: trained again, the same sanitiser can differ by a rounding.
     key = {**settings, "covers": _digest(published)}
     battery = HonestBattery.from_dict(cached(cache, "honest", key, honest, keep=honest_whole).note)
-    return Material(inputs, labels, stage, covers, published, on_originals, battery, fingerprint)
+    material = Material(inputs, labels, stage, covers, published, on_originals, battery, fingerprint)
+    if checks.inversion is None:
+        return material
+    return replace(
+        material, inversion=_inversion(material, checks, channel, key, seed=seed, device=device, cache=cache)
+    )
+
+
+def _inversion(
+    material: Material,
+    checks: CheckConfig,
+    channel: Channel,
+    key: Mapping[str, Any],
+    *,
+    seed: int,
+    device: str,
+    cache: Path,
+) -> InversionBaseline:
+    """Return the baseline of the inversion check; ``key`` is what determined everything else of the material."""
+    config = checks.inversion
+    assert config is not None
+
+    def make() -> Saved:
+        planted = blended(material.covers, material.inputs, config.planted_share)
+        baseline = invert_honest(
+            material.published,
+            publish(planted, channel, seed=seed, name="planted_input"),
+            material.subject,
+            config,
+            honest_seeds=checks.honest_seeds,
+            seed=seed,
+            device=device,
+        )
+        return baseline.to_saved()
+
+    def whole(saved: Saved) -> bool:
+        return all(math.isfinite(found["value"]) for found in saved.note["honest"].values())
+
+    return InversionBaseline.from_saved(
+        cached(
+            cache,
+            "inversion",
+            {**key, "inversion": asdict(config), "published": str(channel.published)},
+            make,
+            keep=whole,
+        )
+    )
 
 
 def publish(images: Release, channel: Channel, *, seed: int, name: str) -> Release:

@@ -23,6 +23,8 @@ from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.battery import STRONG, judge_release
 from models.checks.config import CheckConfig
 from models.checks.fitting import predict_logits
+from models.checks.inversion import METRICS as INVERSION_METRICS
+from models.checks.inversion import judge_inversion
 from models.checks.material import Release
 from models.checks.statistics import accuracy, majority_share
 from models.data import SPLITS, load_splits
@@ -182,6 +184,16 @@ class SubversionTrial:
             seed=self._seed,
             device=self._context.device,
         )
+        if material.inversion is not None and self._checks.inversion is not None:
+            judged |= judge_inversion(
+                hidden.released,
+                material.subject,
+                material.inversion,
+                self._checks.inversion,
+                seed=self._seed,
+                device=self._context.device,
+            )
+            controls += material.inversion.controls
         self._write_artifacts(material, subverter, hidden)
         return {**hidden.metrics, **_switched_off(self._checks), **judged}, controls
 
@@ -222,9 +234,11 @@ class SubversionTrial:
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
-    """Return a measurement without a vote for each strong adversary that the configuration leaves out."""
+    """Return a measurement without a vote for each adversary that the configuration leaves out."""
     absent = replace(Measurement.not_measured(), votes=False)
-    return {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
+    names = [f"{STRONG}.{name}" for name in IDENTITY_ADVERSARIES if name not in checks.strong]
+    names += [] if checks.inversion is not None else INVERSION_METRICS
+    return dict.fromkeys(names, absent)
 
 
 def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:
