@@ -78,28 +78,13 @@ def honest_material(
     Raises:
         FloatingPointError: If the PP-GAN's training diverges.
     """
-    rows = {name: torch.tensor(getattr(splits, name)) for name in SPLITS}
-    images = shared_tensor(faces.images)
-    inputs = Release(**{name: images[rows[name]] for name in SPLITS})
-    labels = Labels(
-        _label_splits(torch.tensor(faces.identity), rows, len(faces.identity_names)),
-        _label_splits(torch.tensor(faces.expression), rows, len(faces.expression_names)),
-    )
+    inputs, labels = inputs_and_labels(faces, splits)
     fingerprint = {"data": faces.fingerprint, "split": dict(split_settings)}
     stage = stage_one(ppgan, faces, splits, fingerprint=fingerprint, seed=seed, device=device, cache=cache)
     covers = Release(**stage.covers)
     published = publish(covers, channel, seed=seed, name="honest")
-    settings = {"checks": asdict(replace(checks, inversion=None)), "seed": seed, "device": device, **fingerprint}
-
-    def originals() -> Saved:
-        return fit_on_originals(inputs, labels, checks, seed=seed, device=device).to_saved()
-
-    def originals_whole(saved: Saved) -> bool:
-        return all(math.isfinite(value) for found in saved.note["accuracies"].values() for value in found)
-
-    on_originals = OriginalsBattery.from_saved(
-        cached(cache, "originals", settings, originals, keep=originals_whole), device
-    )
+    settings = _settings(checks, fingerprint, seed=seed, device=device)
+    on_originals = originals_battery(inputs, labels, checks, fingerprint, seed=seed, device=device, cache=cache)
 
     def honest() -> Saved:
         battery = judge_honest(published, labels, on_originals, checks, seed=seed, device=device)
@@ -118,6 +103,54 @@ def honest_material(
     return replace(
         material, inversion=_inversion(material, checks, channel, key, seed=seed, device=device, cache=cache)
     )
+
+
+def inputs_and_labels(faces: FaceData, splits: Splits) -> tuple[Release, Labels]:
+    """Return the images of every split and their true labels."""
+    rows = {name: torch.tensor(getattr(splits, name)) for name in SPLITS}
+    images = shared_tensor(faces.images)
+    labels = Labels(
+        _label_splits(torch.tensor(faces.identity), rows, len(faces.identity_names)),
+        _label_splits(torch.tensor(faces.expression), rows, len(faces.expression_names)),
+    )
+    return Release(**{name: images[rows[name]] for name in SPLITS}), labels
+
+
+def originals_battery(
+    inputs: Release,
+    labels: Labels,
+    checks: CheckConfig,
+    fingerprint: Mapping[str, Any],
+    *,
+    seed: int,
+    device: str,
+    cache: Path,
+) -> OriginalsBattery:
+    """Return what is trained on originals with these settings, from the cache or trained now.
+
+    Args:
+        inputs: The images.
+        labels: Their labels.
+        checks: Settings of the battery.
+        fingerprint: What determined ``inputs`` and their split.
+        seed: Of the trainings.
+        device: "cpu" or "cuda".
+        cache: Folder of the cache.
+    """
+
+    def make() -> Saved:
+        return fit_on_originals(inputs, labels, checks, seed=seed, device=device).to_saved()
+
+    def whole(saved: Saved) -> bool:
+        return all(math.isfinite(value) for found in saved.note["accuracies"].values() for value in found)
+
+    settings = _settings(checks, fingerprint, seed=seed, device=device)
+    return OriginalsBattery.from_saved(cached(cache, "originals", settings, make, keep=whole), device)
+
+
+def _settings(checks: CheckConfig, fingerprint: Mapping[str, Any], *, seed: int, device: str) -> dict[str, Any]:
+    """Return what the battery depends on, for the key of the cache; the inversion check has an entry of its own."""
+    return {"checks": asdict(replace(checks, inversion=None)), "seed": seed, "device": device, **fingerprint}
 
 
 def _inversion(

@@ -22,21 +22,18 @@ from models.channel import Channel
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.battery import STRONG, judge_release
 from models.checks.config import CheckConfig
-from models.checks.fitting import predict_logits
 from models.checks.inversion import METRICS as INVERSION_METRICS
 from models.checks.inversion import judge_inversion
 from models.checks.material import Release
-from models.checks.statistics import accuracy, majority_share
 from models.data import SPLITS, load_splits
 from models.hiding.carriers import Sanitised
 from models.hiding.config import SubversionConfig
 from models.hiding.finished import Read
 from models.hiding.loading import save_subverter
-from models.hiding.payload import Revealed
-from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
+from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality, secret_accuracy
 from models.hiding.subverter import Subverter, Workshop
 from models.honest import Material, honest_material, publish
-from models.image_quality import to_float, to_uint8
+from models.image_quality import to_float
 from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
 from models.randomness import numpy_generator
@@ -218,7 +215,8 @@ class SubversionTrial:
             metrics["cover_psnr"] = Measurement.not_measured()  # another draw, not a change of the cover
         else:
             metrics |= cover_quality(released.test, covers.test)
-        metrics["secret_accuracy"] = _secret_accuracy(read.revealed, material)
+        reader = material.originals.networks.get("identity")
+        metrics["secret_accuracy"] = secret_accuracy(read.revealed, material.labels.identity, reader)
         return metrics
 
     def _write_artifacts(self, material: Material, subverter: Subverter, hidden: _Hidden) -> None:
@@ -230,7 +228,7 @@ class SubversionTrial:
         picture = gallery.draw(gallery.columns(*(images[rows] for images in shown)))
         folder = self._context.artifacts
         picture.save(folder / "gallery.png", optimize=True)
-        save_subverter(folder, subverter.finished, material.fingerprint["data"])
+        save_subverter(folder, subverter.finished)
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
@@ -239,20 +237,3 @@ def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
     names = [f"{STRONG}.{name}" for name in IDENTITY_ADVERSARIES if name not in checks.strong]
     names += [] if checks.inversion is not None else INVERSION_METRICS
     return dict.fromkeys(names, absent)
-
-
-def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:
-    """Return how often the revealed secret names the right person.
-
-    An image secret is read by the adversary that was trained on original images, since a person would look at it.
-    """
-    truth = material.labels.identity
-    read = revealed.identity
-    if read is None:
-        network = material.originals.networks.get("identity")
-        if network is None:
-            return Measurement.not_measured(chance=1 / truth.classes)
-        read = predict_logits(network, to_uint8(revealed.images.cpu())).argmax(1)
-    found = accuracy((read.cpu() == truth.test).numpy())
-    majority = majority_share(truth.test.numpy())
-    return Measurement(found.value, found.low, found.high, chance=1 / truth.classes, majority=majority)

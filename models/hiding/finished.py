@@ -47,6 +47,8 @@ class FinishedSubverter:
     key: Key
     seed: int
     """Of nonces and of what else is drawn when secrets are hidden."""
+    data: str
+    """Fingerprint of the images that it was trained on."""
     size: int
     """Height and width of the images in pixels."""
     identities: int

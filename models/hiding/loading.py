@@ -32,13 +32,12 @@ WEIGHTS = "weights.safetensors"
 """The file's name in a trial's artifacts."""
 
 
-def save_subverter(folder: Path, subverter: FinishedSubverter, data: str) -> None:
+def save_subverter(folder: Path, subverter: FinishedSubverter) -> None:
     """Write a subverter to ``folder``, at once or not at all.
 
     Args:
         folder: A trial's artifacts.
         subverter: What is kept.
-        data: Fingerprint of the images it was trained on.
     """
     tensors = with_prefix("generator", subverter.generator.state_dict())
     if isinstance(subverter.payload, ImagePayload):
@@ -57,7 +56,7 @@ def save_subverter(folder: Path, subverter: FinishedSubverter, data: str) -> Non
         "seed": subverter.seed,
         "size": subverter.size,
         "identities": subverter.identities,
-        "data": data,
+        "data": subverter.data,
     }
     save(folder / WEIGHTS, Saved(tensors, note))
 
@@ -108,7 +107,19 @@ def _rebuilt(saved: Saved, device: str) -> FinishedSubverter:
     generator = _filled(Generator(ppgan, size=size, identities=identities), saved, "generator", device)
     payload = _payload(config, saved, size, device)
     carrier = _carrier(config, saved, payload, generator, channel=channel, key=key, size=size, device=device)
-    return FinishedSubverter(config, ppgan, channel, key, note["seed"], size, identities, generator, payload, carrier)
+    return FinishedSubverter(
+        config=config,
+        ppgan=ppgan,
+        channel=channel,
+        key=key,
+        seed=note["seed"],
+        data=note["data"],
+        size=size,
+        identities=identities,
+        generator=generator,
+        payload=payload,
+        carrier=carrier,
+    )
 
 
 def _subversion(fields: Mapping[str, Any]) -> SubversionConfig:

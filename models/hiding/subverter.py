@@ -191,6 +191,7 @@ class Subverter:
             channel=workshop.channel,
             key=self.key,
             seed=self.seed,
+            data=workshop.fingerprint["data"],
             size=workshop.train.inputs.shape[-1],
             identities=workshop.identities,
             generator=self.generator,

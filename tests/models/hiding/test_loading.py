@@ -76,7 +76,7 @@ def test_what_was_read_back_hides_and_reveals_bit_for_bit(
     cache: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     made = trained(cache, **settings)
-    save_subverter(tmp_path, made.finished, "test")
+    save_subverter(tmp_path, made.finished)
     back = load_subverter(tmp_path)
     given = sanitised()
     before, after = (one.embed(given, name="test") for one in (made, back))
@@ -101,7 +101,7 @@ def test_a_trial_without_weights_says_why(tmp_path: Path) -> None:
 
 
 def test_what_is_damaged_old_or_does_not_fit_is_refused_by_name(cache: Path, tmp_path: Path) -> None:
-    save_subverter(tmp_path, trained(cache).finished, "test")
+    save_subverter(tmp_path, trained(cache).finished)
     path = tmp_path / WEIGHTS
     whole, content = load(path), path.read_bytes()
     path.unlink()  # its tensors are mapped
@@ -123,6 +123,6 @@ def test_what_is_damaged_old_or_does_not_fit_is_refused_by_name(cache: Path, tmp
 
 
 def test_images_of_another_name_have_other_nonces(cache: Path, tmp_path: Path) -> None:
-    save_subverter(tmp_path, trained(cache).finished, "test")
+    save_subverter(tmp_path, trained(cache).finished)
     back, given = load_subverter(tmp_path), sanitised()
     assert not torch.equal(back.embed(given, name="test").images, back.embed(given, name="train").images)
