@@ -2,6 +2,10 @@
 
 Both are trained on released images alone, as a buyer could: honest in that they know of no secret. What cannot be
 predicted from the rest of an image does not pass the bottleneck, or goes with the noise.
+
+References:
+    Zhang, Zuo, Chen, Meng, Zhang. "Beyond a Gaussian denoiser: residual learning of deep CNN for image denoising". IEEE
+    Transactions on Image Processing 26(7), 2017 (the network estimates the noise, not the image).
 """
 
 from collections.abc import Callable
@@ -40,6 +44,18 @@ class Autoencoder(nn.Module):
         return rendered
 
 
+class Denoiser(nn.Module):
+    """An image less the noise that a U-Net finds in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = Inverter(_DENOISER_WIDTH)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (n, 3, size, size) uint8, size a multiple of 4, to the same shape in [-1, 1], float32."""
+        return (to_float(images) - self.noise(images)).clamp(-1.0, 1.0)
+
+
 def fit_autoencoder(images: Tensor, *, seed: int, device: str) -> nn.Module:
     """Train an autoencoder on released images, (n, 3, size, size) uint8.
 
@@ -55,7 +71,7 @@ def fit_denoiser(images: Tensor, *, sigma: float, seed: int, device: str) -> nn.
     Raises:
         FloatingPointError: If the loss is no longer finite.
     """
-    return _fit("denoiser", lambda: Inverter(_DENOISER_WIDTH), images, sigma, seed=seed, device=device)
+    return _fit("denoiser", Denoiser, images, sigma, seed=seed, device=device)
 
 
 @torch.no_grad()
