@@ -14,11 +14,11 @@ from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
 from study.earlier import WarmStart, read_earlier
-from study.evaluation import Experiment, metrics_of
+from study.evaluation import Experiment, metrics_of, unmeasured
 from study.experiments import EXPERIMENTS, load_experiment
 from study.keeping import Keep, read_keep
 from study.nested import flatten, near_misses, with_values
-from study.objective import ObjectiveConfig, read_objective
+from study.objective import ObjectiveConfig, read_objective, unmeasured_problems
 from study.parameter import Value
 from study.records import PARTS
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
@@ -185,6 +185,7 @@ def read_config(
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
     problems.extend(experiment.config_problems(config.data, config.adversaries))
+    problems.extend(unmeasured_problems(objective, unmeasured(experiment, config.adversaries)))
     config = replace(config, warm_start=_read_warm_start(config, problems))
     if problems:
         raise ConfigError(problems)

@@ -39,6 +39,14 @@ METRICS = {
     "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", ("high_pass",)),
     "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", ("high_pass",)),
     "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
+    "inversion_ssim": MetricInfo(
+        "1", "SSIM of what a decoder trained without the key makes of released images, against the input"
+    ),
+    "inversion_psnr": MetricInfo("dB", "PSNR of that reconstruction"),
+    "inversion_feature_distance": MetricInfo("1", "its distance from the input in features of an identity classifier"),
+    "inversion_identity_accuracy": MetricInfo(
+        "1", "identity accuracy of a classifier trained on originals, on that reconstruction"
+    ),
 }
 
 _THREATS = {
@@ -62,7 +70,14 @@ SIGNALS = {
 
 _PARTS = ("stage_one", "subversion", "channel")
 
-SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "sampled": 0.6e-3, "checks": 0.3e-3}
+SECONDS_PER_IMAGE = {
+    "stage_one": 1.6e-3,
+    "codec": 0.9e-3,
+    "learned": 1.5e-3,
+    "sampled": 0.6e-3,
+    "checks": 0.3e-3,
+    "inversion": 1.0e-3,
+}
 """Forecast: seconds a training image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
 
 CLOSED_FORM_SECONDS = 2.5
@@ -157,6 +172,13 @@ class SubvertedPPGAN:
             problems += [f"checks.{line}" for line in str(error).splitlines()]
         return problems
 
+    def unmeasured(self, checks: Mapping[str, Any]) -> dict[str, str]:
+        """Return the metrics that these settings of the adversaries switch off, each with what switches it on."""
+        if checks.get("inversion") is not None:
+            return {}
+        on = "checks.adversaries.inversion has the decoder trained, as in checks=thorough"
+        return {metric: on for metric in METRICS if metric.startswith("inversion_")}
+
     def forecast_seconds(
         self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
     ) -> float:
@@ -174,9 +196,13 @@ class SubvertedPPGAN:
         asked = [name for threat in THREATS for name in getattr(battery, threat) if name in CLOSED_FORM]
         closed = len(asked) * (len(trials) + 2 * len({read_trial(trial).ppgan for trial in trials}))
         read = [read_trial(trial) for trial in trials]
+        honest_sides = {(config.ppgan, config.channel.published) for config in read}
+        if (inversion := battery.inversion) is not None:
+            trainings = len(trials) + (battery.honest_seeds + 1) * len(honest_sides)
+            images["inversion"] = trainings * inversion.steps * inversion.batch_size
         for ppgan in {config.ppgan for config in read}:
             images["stage_one"] += ppgan.steps * ppgan.batch_size
-        images["checks"] += honest * len({(config.ppgan, config.channel.published) for config in read})
+        images["checks"] += honest * len(honest_sides)
         for codec in {config.subversion.codec() for config in read if config.subversion.secret == "image"}:
             images["codec"] += codec.steps * codec.batch_size
         sampled = [config for config in read if config.subversion.family == "sampled"]

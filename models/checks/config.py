@@ -12,6 +12,7 @@ from models.checks.adversaries import (
     INFORMED_ADVERSARIES,
 )
 from models.checks.ensemble import ENSEMBLE
+from models.checks.inversion_config import InversionConfig
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 ONE_CYCLE, PLATEAU = "one_cycle", "plateau"
@@ -141,6 +142,8 @@ class CheckConfig:
     fits: Mapping[str, FitConfig] = field(default_factory=_default_fits)
     """Training of each of ``FITS``."""
     controls: ControlConfig = field(default_factory=ControlConfig)
+    inversion: InversionConfig | None = None
+    """The decoder of the inversion check; None trains none."""
 
     def problems(self) -> list[str]:
         """Return what is wrong, a line each, naming the field, the value and what is permitted."""
@@ -159,6 +162,8 @@ class CheckConfig:
         found += _whole_numbers(self, "adversaries", {"honest_seeds": 2})
         for name, fit in self.fits.items():
             found += fit.problems(f"adversaries.fits.{name}")
+        if self.inversion is not None:
+            found += self.inversion.problems("adversaries.inversion")
         return found + self.controls.problems("adversaries.controls")
 
     @classmethod
@@ -167,13 +172,14 @@ class CheckConfig:
 
         Args:
             mapping: Any of ``strong``, ``informed``, ``paired`` and ``latent`` (lists of names), ``honest_seeds``,
-                ``require_convergence``, ``precision`` (of all fits), ``fits`` (name -> fields of ``FitConfig``) and
-                ``controls`` (fields of ``ControlConfig``). What is left out keeps its default.
+                ``require_convergence``, ``precision`` (of all fits), ``fits`` (name -> fields of ``FitConfig``),
+                ``controls`` (fields of ``ControlConfig``) and ``inversion`` (fields of ``InversionConfig``; null for no
+                such check). What is left out keeps its default.
 
         Raises:
             ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
         """
-        others = ("honest_seeds", "require_convergence", "precision", "fits", "controls")
+        others = ("honest_seeds", "require_convergence", "precision", "fits", "controls", "inversion")
         found = _unknown(mapping, (*THREATS, *others), "adversaries")
         given = _section(mapping, "fits", "adversaries", found)
         found += _unknown(given, FITS, "adversaries.fits")
@@ -189,6 +195,7 @@ class CheckConfig:
             honest_seeds=mapping.get("honest_seeds", cls.honest_seeds),
             fits=fits,
             controls=_updated(ControlConfig(), controls, "adversaries.controls", found),
+            inversion=_inversion(mapping, found),
         )
         found += config.problems()
         if found:
@@ -198,6 +205,14 @@ class CheckConfig:
 
 def _names(value: Any) -> tuple[Any, ...]:
     return (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+
+
+def _inversion(mapping: Mapping[str, Any], found: list[str]) -> InversionConfig | None:
+    if mapping.get("inversion") is None:
+        return None
+    given = _section(mapping, "inversion", "adversaries", found)
+    updated: InversionConfig = _updated(InversionConfig(), given, "adversaries.inversion", found)
+    return updated
 
 
 def _updated(default: Any, values: Mapping[str, Any], where: str, found: list[str]) -> Any:

@@ -106,6 +106,23 @@ def encode(generator: Generator, images: Tensor, random: torch.Generator) -> Ten
     return torch.cat(codes)
 
 
+def honest_release(generator: Generator, images: Tensor, *, seed: int, name: str) -> tuple[Tensor, Tensor]:
+    """Return the honest releases of a set of images as stage one makes them.
+
+    Args:
+        generator: In evaluation mode.
+        images: (n, 3, size, size), uint8.
+        seed: Of stage one.
+        name: Of the set, which has random numbers of its own.
+
+    Returns:
+        The identity that each release was asked to show, (n,) int64, and the releases, (n, 3, size, size) uint8.
+    """
+    random = torch_generator(seed, "release", name)
+    target = torch.randint(generator.identities, (len(images),), generator=random)
+    return target, sanitise(generator, images, target, random)
+
+
 def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, device: str) -> Saved:
     images, identity = shared_tensor(faces.images), torch.tensor(faces.identity)
     train = torch.tensor(splits.train)
@@ -119,10 +136,8 @@ def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, d
     generator, history = train_ppgan(config, training_set, seed=seed)
     tensors = with_prefix("generator", generator.state_dict())
     for name in SPLITS:
-        random = torch_generator(seed, "release", name)
         rows = torch.tensor(getattr(splits, name))
-        target = torch.randint(training_set.identities, (len(rows),), generator=random)
-        tensors[f"targets.{name}"] = target
-        tensors[f"covers.{name}"] = sanitise(generator, images[rows], target, random)
+        released = honest_release(generator, images[rows], seed=seed, name=name)
+        tensors[f"targets.{name}"], tensors[f"covers.{name}"] = released
     losses = {name: loss for name, loss in history[-1].items() if name != "step"}
     return Saved(tensors, {"losses": losses})
