@@ -10,7 +10,7 @@ judges what is published. The steps in between report signals of how the trial w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from models import gallery
 from models.channel import Channel
-from models.checkpoints import Saved, save, with_prefix
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.battery import STRONG, judge_release
 from models.checks.config import CheckConfig
@@ -27,11 +26,13 @@ from models.checks.fitting import predict_logits
 from models.checks.material import Release
 from models.checks.statistics import accuracy, majority_share
 from models.data import SPLITS, load_splits
-from models.hiding.carriers import SampledCarrier, Sanitised
+from models.hiding.carriers import Sanitised
 from models.hiding.config import SubversionConfig
-from models.hiding.payload import ImagePayload, Revealed
+from models.hiding.finished import Read
+from models.hiding.loading import save_subverter
+from models.hiding.payload import Revealed
 from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
-from models.hiding.subverter import Read, Subverter, Workshop
+from models.hiding.subverter import Subverter, Workshop
 from models.honest import Material, honest_material, publish
 from models.image_quality import to_float, to_uint8
 from models.measurement import Control, Measurement
@@ -217,22 +218,7 @@ class SubversionTrial:
         picture = gallery.draw(gallery.columns(*(images[rows] for images in shown)))
         folder = self._context.artifacts
         picture.save(folder / "gallery.png", optimize=True)
-        tensors = with_prefix("generator", subverter.generator.state_dict())
-        if isinstance(subverter.payload, ImagePayload):
-            tensors |= with_prefix("codec", subverter.payload.codec.state_dict())
-        if subverter.training is not None:
-            tensors |= with_prefix("embedder", subverter.training.embedder.state_dict())
-            tensors |= with_prefix("extractor", subverter.training.extractor.state_dict())
-        if isinstance(subverter.carrier, SampledCarrier):
-            tensors |= with_prefix("extractor", subverter.carrier.extractor.state_dict())
-        settings = {"stage_one": asdict(self._ppgan), "subversion": asdict(self._subversion)}
-        note = {
-            **settings,
-            "channel": str(self._channel),
-            "key": subverter.key.secret.hex(),
-            "data": material.fingerprint["data"],
-        }
-        save(folder / "weights.safetensors", Saved(tensors, note))
+        save_subverter(folder, subverter.finished, material.fingerprint["data"])
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:

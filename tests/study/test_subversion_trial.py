@@ -70,7 +70,8 @@ def test_every_family_and_secret_is_measured_whole(
     with Image.open(tmp_path / "gallery.png") as picture:
         assert picture.width > 400
     saved = load(tmp_path / "weights.safetensors")
-    assert set(saved.note) == {"stage_one", "subversion", "channel", "key", "data"}
+    known = {"stage_one", "subversion", "channel", "key", "seed", "size", "identities", "data"}
+    assert set(saved.note) == known
     assert bool(saved.part("embedder")) == (family == "learned")
     assert bool(saved.part("extractor")) == (family != "keyed")
     assert bool(saved.part("codec")) == (secret == "image")
