@@ -30,7 +30,7 @@ def environment(plan: Plan) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES},
         "revision": revision(Path(__file__).resolve().parent.parent),
         "cpu": {"model": _cpu_model(), "usable": detect_cpus()},
         "memory_bytes": _memory(),
@@ -56,7 +56,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
         return None
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
