@@ -138,9 +138,7 @@ class Audit:
             print(f"{total - len(missing)} of {total} are recorded already")
         if missing:
             seconds = sum(self._forecast([pair for pair in missing if pair[1] == seed]) for seed in range(plan.seeds))
-            print(
-                f"about {duration(seconds)} of one CPU core or GPU (reference timings, not of this machine)", flush=True
-            )
+            print(f"about {duration(seconds)} of one CPU core (from reference timings, not measured here)", flush=True)
 
     def _forecast(self, pairs: list[tuple[int, int]]) -> float:
         if not pairs:
