@@ -33,12 +33,22 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/report.html)")
     chosen = commands.add_parser(
         "select",
-        help="write the best configurations as YAML",
-        description="Write the best configurations among those within every bound, by the first searched objective, "
-        "for `python -m study starting_points=FILE`.",
+        help="write chosen configurations as YAML, with the evidence",
+        description="Write chosen configurations among those within every bound, with the evidence for the choice, for "
+        "`python -m study starting_points=FILE`, `python -m study.audit` and `python -m study.final_training`.",
     )
     chosen.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` wrote")
+    chosen.add_argument(
+        "--rule",
+        default="best",
+        metavar="RULE",
+        help="best: by the first searched objective (default); knee: of the front over all objectives; "
+        "'budget:steganalysis_auc <= 0.55': the best of those that keep this bound as well; ids:3,7: by number",
+    )
     chosen.add_argument("--top", type=int, default=1, metavar="N", help="how many at most (default: 1)")
+    chosen.add_argument(
+        "--allow-infeasible", action="store_true", help="choose among all measured trials, bounds kept or not"
+    )
     chosen.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/best.yaml)")
     return main_parser
 
@@ -67,7 +77,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _select(options: argparse.Namespace) -> int:
     study = load_study(options.folder)
-    selection = select(study, options.top)
+    selection = select(study, options.top, options.rule, allow_infeasible=options.allow_infeasible)
     output = options.output or options.folder / "best.yaml"
     write_selection(selection, output)
     if len(selection.trials) < selection.asked:

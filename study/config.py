@@ -135,7 +135,7 @@ def read_config(
     root = Section("", composed, problems)
     experiment = _read_experiment(root.raw("experiment"), problems)
     trial = _read_trial(experiment, root.raw("trial"), problems)
-    data = _read_data(root.raw("data"))
+    data = _read_data(root.raw("data"), problems)
     fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
     if channel := root.text("channel", optional=True):
         _set_channel(channel, trial, fixed, problems)
@@ -261,9 +261,11 @@ def _names(group: Any) -> list[str]:
     return [str(name) for name in group] if isinstance(group, Mapping) else []
 
 
-def _read_data(group: Any) -> dict[str, Any]:
+def _read_data(group: Any, problems: list[str]) -> dict[str, Any]:
     """Return the ``data`` group with its folder absolute: workers may run elsewhere."""
     data = dict(group or {})
+    if isinstance(data.get("split"), Mapping) and "judged" in data["split"]:
+        problems.append("data.split.judged is no option of a study: only python -m study.audit sees the audit's images")
     if isinstance(data.get("root"), str) and data["root"] != MISSING_VALUE:
         data["root"] = str(Path(data["root"]).expanduser().absolute())
     return data

@@ -231,6 +231,15 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
             ray.shutdown()
 
 
+def on_ray(config: StudyConfig) -> contextlib.AbstractContextManager[Plan]:
+    """Return a context in which Ray runs as it would for a study, which gives how trials share it.
+
+    Raises:
+        ConfigError: On entering, if the cluster must not be used or no trial fits on it.
+    """
+    return _ray(config)
+
+
 def start_ray(cluster: ClusterConfig | None = None) -> None:
     """Join a running cluster; without one, start Ray on this machine.
 

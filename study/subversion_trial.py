@@ -34,6 +34,7 @@ from models.hiding.subverter import Subverter, Workshop
 from models.honest import Material, access_to, honest_material, publish
 from models.image_quality import to_float
 from models.measurement import Control, Measurement
+from models.parallel import WHOLE, BatchShare
 from models.ppgan.config import PPGANConfig
 from models.randomness import numpy_generator
 from models.runtime import keep_freed_memory
@@ -65,9 +66,16 @@ class SubversionTrial:
     """Evaluation of one configuration; see the module's docstring."""
 
     def __init__(
-        self, ppgan: PPGANConfig, subversion: SubversionConfig, channel: Channel, seed: int, context: Context
+        self,
+        ppgan: PPGANConfig,
+        subversion: SubversionConfig,
+        channel: Channel,
+        seed: int,
+        context: Context,
+        share: BatchShare = WHOLE,
     ) -> None:
-        """Keep the settings; the work begins with the first step."""
+        """Keep the settings; the work begins with the first step. Several workers ``share`` the epochs' batches."""
+        self._share = share
         self._ppgan, self._subversion, self._channel = ppgan, subversion, channel
         self._seed, self._context = seed, context
         self._checks = CheckConfig.from_mapping(context.checks)
@@ -100,6 +108,11 @@ class SubversionTrial:
         return StepReport(
             3 + subverter.epochs, {}, done=True, stage=Stage.CHECKS, metrics=metrics, controls=tuple(controls)
         )
+
+    @property
+    def training_left(self) -> bool:
+        """Whether the next step is an epoch of training; False before the first step."""
+        return self._subverter is not None and self._subverter.epochs_left > 0
 
     def save(self, directory: Path) -> None:
         """Write the learned networks; all else is in the cache or follows from the seed."""
@@ -146,6 +159,7 @@ class SubversionTrial:
             seed=context.shared_seed,
             device=context.device,
             cache=context.cache,
+            share=self._share,
         )
         return material, Subverter(self._subversion, workshop, seed=self._seed)
 

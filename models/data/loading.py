@@ -134,6 +134,8 @@ def described(mapping: Mapping[str, Any], cache: Path | None = None) -> str | No
         return None
     data, splits = load_splits(mapping, cache)
     sizes = ", ".join(f"{name} {len(getattr(splits, name)):,}" for name in SPLITS)
+    if kept := len(data.images) - sum(len(getattr(splits, name)) for name in SPLITS):
+        sizes += f", kept for the audit {kept:,}"
     text = f"{len(data.images):,} images of {len(data.identity_names):,} people"
     text += f", {len(data.expression_names)} expressions; {sizes}"
     left_out = data.origin.left_out if data.origin else ()

@@ -21,6 +21,7 @@ from models.hiding.learned import LearnedData, LearnedTraining
 from models.hiding.learned.fine_tuning import FineTuning
 from models.hiding.payload import IdentityPayload, ImagePayload, Payload, identity_prototypes
 from models.hiding.sampled import NoiseExtractor, train_extractor
+from models.parallel import WHOLE, BatchShare
 from models.ppgan.config import PPGANConfig
 from models.ppgan.generator import Generator
 from models.ppgan.training import TrainingSet
@@ -52,6 +53,8 @@ class Workshop:
     """"cpu" or "cuda"."""
     cache: Path
     """Folder of the cache."""
+    share: BatchShare = WHOLE
+    """Of every batch of a learned embedder's training, where several workers train at once."""
 
 
 class Subverter:
@@ -95,6 +98,7 @@ class Subverter:
             strength=config.strength,
             seed=self.seed,
             channel=None if lossless else workshop.channel,
+            share=workshop.share,
         )
         return LearnedCarrier(self.training.embedder, self.training.extractor, self.key, config.learned, lossless)
 

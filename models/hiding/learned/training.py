@@ -13,6 +13,7 @@ from models.hiding.learned.config import LearnedConfig
 from models.hiding.learned.networks import build_pair
 from models.image_quality import GREY_LEVEL, round_straight_through, ssim, to_float
 from models.losses import require_finite, update
+from models.parallel import WHOLE, BatchShare
 from models.randomness import seeded
 from models.runtime import reduced_precision
 
@@ -55,6 +56,7 @@ class LearnedTraining:
         strength: int,
         seed: int,
         channel: Surrogate | None = None,
+        share: BatchShare = WHOLE,
     ) -> None:
         """Build the networks.
 
@@ -65,13 +67,14 @@ class LearnedTraining:
             strength: Embedding strength in grey levels, >= 0.
             seed: Of initial weights, batches and noise.
             channel: What stands between released and received images; None for 8-bit rounding alone.
+            share: This worker's part of every batch; all workers train at once.
 
         Raises:
             ValueError: If the payload is an image and ``data`` has no images to hide.
         """
         if config.payload == "image" and data.secrets is None:
             raise ValueError("data.secrets: must hold the images to hide where subversion.learned.payload='image'")
-        self.config, self.data, self.seed, self.epoch = config, data, seed, 0
+        self.config, self.data, self.seed, self.epoch, self.share = config, data, seed, 0, share
         self.bits = None if config.payload == "image" else bits
         self.channel = channel if config.through_channel else None
         size, device = data.covers.shape[-1], data.covers.device
@@ -109,6 +112,8 @@ class LearnedTraining:
         with seeded(self.seed, "learned", self.epoch):
             for _ in range(self.config.steps_per_epoch):
                 steps.append(self._step())
+        for network in (self.embedder, self.extractor):
+            self.share.average_statistics(network)
         self.epoch += 1
         last = steps[-10:]
         losses = {name: float(torch.stack([step[name] for step in last]).mean()) for name in last[0]}
@@ -117,13 +122,17 @@ class LearnedTraining:
 
     def _step(self) -> dict[str, Tensor]:
         rows = torch.randint(len(self.data.covers), (self.config.batch_size,), device=self.data.covers.device)
+        with self.share.own_random():
+            return self._update_on(self.share.of(rows))
+
+    def _update_on(self, rows: Tensor) -> dict[str, Tensor]:
         covers, secret = to_float(self.data.covers[rows]), self.secret(rows)
         with reduced_precision(covers.device):
             stego = round_straight_through(self.embedder(covers, secret))
         losses = self.adversaries_step(covers, stego.detach(), self.data.identity[rows])
         with reduced_precision(covers.device):
             terms = self.terms(covers, stego, secret)
-        update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
+        update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum(), self.share)
         return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
 
     def secret(self, rows: Tensor) -> Tensor:
@@ -167,7 +176,7 @@ class LearnedTraining:
             return {}
         with reduced_precision(covers.device):
             losses = self.adversaries.losses(self._published(covers), self._published(stego), identity)
-        update(self.adversaries_optimiser, torch.stack(list(losses.values())).sum())
+        update(self.adversaries_optimiser, torch.stack(list(losses.values())).sum(), self.share)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
