@@ -66,11 +66,7 @@ def evaluator(classes: int, size: int, width: int) -> nn.Module:
 
 def residual(classes: int, size: int, width: int) -> nn.Module:
     """Return a narrow residual network that stays at full resolution for its first blocks."""
-    blocks = [
-        Residual(width, width),
-        Residual(width, 2 * width, halve=True),
-        Residual(2 * width, 4 * width, halve=True),
-    ]
+    halvings = [Residual(width, 2 * width, halve=True), Residual(2 * width, 4 * width, halve=True)]
     pool = [nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(4 * width * 16, classes)]
     return nn.Sequential(UnitRange(), block(3, width), Residual(width, width), *halvings, *pool)
 
@@ -103,7 +99,9 @@ def srnet(classes: int, size: int, width: int) -> nn.Module:
     """Return a narrow network in the manner of SRNet: full resolution first, residual blocks, pooling, global mean."""
     first = [UnitRange(), block(3, width), block(width, width), Residual(width, width)]
     pooled = [Residual(width, 2 * width, halve=True), Residual(2 * width, 4 * width, halve=True)]
-    return nn.Sequential(*first, *pooled, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, classes))
+    last = nn.Linear(4 * width, classes)
+    nn.init.zeros_(last.bias)  # nothing for the traces of single pixels to be rounded away against
+    return nn.Sequential(*first, *pooled, nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
 
 
 def xunet(classes: int, size: int, width: int) -> nn.Module:
