@@ -2,11 +2,10 @@
 
 import pytest
 
-from models.checks.calibration import Plantation, Planter, converged_control
+from models.checks.calibration import Plantation, Planter, converged_control, published_changes
 from models.checks.config import CheckConfig
 from models.checks.material import Release
-
-from .smooth_images import smooth_release
+from tests.models.checks.smooth_images import smooth_release
 
 
 def coarse(images: Release) -> Release:
@@ -52,6 +51,17 @@ def test_leaks_are_published_like_everything_else_and_made_to_survive_it():
 def test_each_leak_is_planted_once():
     ready, _ = planter(coarse)
     assert ready.planted("channel_mean")[0] is ready.planted("channel_mean")[0]
+
+
+def test_changes_for_the_steganalyser_are_of_one_level_where_publication_changes_nothing_and_else_survive_it():
+    covers, labels = smooth_release(0)
+    changed, levels = published_changes(Plantation(covers, covers, lambda images: images), labels, rate=0.5, seed=1)
+    assert levels == 1
+    assert int((changed.test.int() - covers.test.int()).abs().max()) == 1
+    lossy, more = published_changes(Plantation(covers, coarse(covers), coarse), labels, rate=0.5, seed=1)
+    assert more > 1
+    assert bool((lossy.test % 8 == 4).all())
+    assert float((lossy.test != coarse(covers).test).float().mean()) > 0.2
 
 
 def test_convergence_is_recorded_as_a_control_that_can_fail():

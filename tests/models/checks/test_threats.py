@@ -10,8 +10,7 @@ from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.plants import with_patterns
 from models.checks.reading import UNREAD, ask, ask_together
 from models.checks.threats import NO_ACCESS, Access, Threat, differences, read_threat, threats
-
-from .smooth_images import smooth_release
+from tests.models.checks.smooth_images import smooth_release
 
 NOTHING = {"steps": 2, "batch_size": 8, "width": 2, "evaluate_every": 1, "interim_images": 10}
 ALL = CheckConfig.from_mapping(
