@@ -128,7 +128,8 @@ def lowest_bits_survive(covers: Release, publish: Publish) -> bool:
 
     Of bits that come through with probability q, 2 q - 1 is compared with ``SURVIVES``: 0 where they are drawn anew.
     """
-    before = Release(covers.validation, covers.validation, covers.validation)
+    one = covers.validation[:1]
+    before = Release(one, covers.validation, one)
     same = ((publish(before).validation ^ covers.validation) & 1) == 0
     return 2 * float(same.float().mean()) - 1 >= SURVIVES
 
