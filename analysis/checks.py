@@ -11,7 +11,7 @@ from analysis.schema import Constraint
 
 UNMEASURED = ("diverged", "out_of_memory", "preempted", "stopped_early", "crashed", "objective_missing")
 """Outcomes of trials whose margins are all set to the worst, whatever the checks may have found."""
-VERDICTS = ("pass", "violation", "too_little_data", "missing")
+VERDICTS = ("pass", "violation", "too_little_data", "too_little_training", "missing")
 
 
 @dataclass(frozen=True)

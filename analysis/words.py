@@ -80,6 +80,7 @@ VERDICTS = {
     "pass": "pass",
     "violation": "violation",
     "too_little_data": "too little data",
+    "too_little_training": "too little training",
     "missing": "missing",
 }
 

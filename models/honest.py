@@ -15,14 +15,15 @@ from torch import Tensor
 
 from models.channel import Channel
 from models.checkpoints import Saved, cached
-from models.checks.battery import HonestBattery, OriginalsBattery, fit_on_originals, judge_honest
+from models.checks.battery import Access, HonestBattery, OriginalsBattery, fit_on_originals, judge_honest
 from models.checks.config import CheckConfig
-from models.checks.material import Labels, LabelSplits, Release
+from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.data import SPLITS, FaceData, Splits
 from models.data.tensors import shared_tensor
 from models.ppgan.config import PPGANConfig
-from models.ppgan.release import StageOne, stage_one
-from models.randomness import numpy_generator
+from models.ppgan.generator import Generator
+from models.ppgan.release import StageOne, encode, sanitise, stage_one
+from models.randomness import numpy_generator, torch_generator
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Material:
     """The covers as the world sees them: what an honest supplier releases."""
     originals: OriginalsBattery
     honest: HonestBattery
+    access: Access
+    """What threat models beyond the strong one hold of the honest sanitiser."""
     fingerprint: Mapping[str, Any]
     """What determined the inputs and their split, for keys of the cache."""
 
@@ -82,19 +85,33 @@ def honest_material(
     covers = Release(**stage.covers)
     published = publish(covers, channel, seed=seed, name="honest")
     settings = {"checks": asdict(checks), "seed": seed, "device": device, **fingerprint}
+    on_originals_settings = settings if channel.published.lossless else {**settings, "channel": str(channel.published)}
 
     def originals() -> Saved:
-        return fit_on_originals(inputs, labels, checks, seed=seed, device=device).to_saved()
+        shown = None if channel.published.lossless else publish(inputs, channel, seed=seed, name="originals")
+        return fit_on_originals(inputs, labels, checks, seed=seed, device=device, published=shown).to_saved()
 
     def originals_whole(saved: Saved) -> bool:
         return all(math.isfinite(value) for found in saved.note["accuracies"].values() for value in found)
 
     on_originals = OriginalsBattery.from_saved(
-        cached(cache, "originals", settings, originals, keep=originals_whole), device
+        cached(cache, "originals", on_originals_settings, originals, keep=originals_whole), device
     )
 
+    access = access_to(stage.generator, inputs, labels, checks, channel, seed=seed)
+
     def honest() -> Saved:
-        battery = judge_honest(published, labels, on_originals, checks, seed=seed, device=device)
+        battery = judge_honest(
+            published,
+            labels,
+            on_originals,
+            checks,
+            seed=seed,
+            device=device,
+            access=access,
+            unpublished=covers,
+            publish=lambda images: publish(images, channel, seed=seed, name="planted"),
+        )
         return Saved({}, battery.to_dict())
 
     def honest_whole(saved: Saved) -> bool:
@@ -104,7 +121,7 @@ def honest_material(
     # Keyed by the images themselves: trained again, the same sanitiser can differ by a rounding.
     key = {**settings, "covers": _digest(published)}
     battery = HonestBattery.from_dict(cached(cache, "honest", key, honest, keep=honest_whole).note)
-    return Material(inputs, labels, stage, covers, published, on_originals, battery, fingerprint)
+    return Material(inputs, labels, stage, covers, published, on_originals, battery, access, fingerprint)
 
 
 def publish(images: Release, channel: Channel, *, seed: int, name: str) -> Release:
@@ -124,6 +141,36 @@ def publish(images: Release, channel: Channel, *, seed: int, name: str) -> Relea
         for split in SPLITS
     }
     return Release(**parts)
+
+
+def access_to(
+    generator: Generator, inputs: Release, labels: Labels, checks: CheckConfig, channel: Channel, *, seed: int
+) -> Access:
+    """Return what the threat models of ``checks`` hold of a sanitiser beside what it releases.
+
+    Args:
+        generator: The sanitiser.
+        inputs: Original images.
+        labels: Their labels.
+        checks: Settings of the battery.
+        channel: Its publication is applied to further releases.
+        seed: Of targets and noise, which are not those of any release under judgement.
+
+    Returns:
+        With ``checks.informed``, one more honest release of every train input, with another target and other noise;
+        with ``checks.latent``, the codes of all inputs, noise included, as the decoder would be given them.
+    """
+    further, codes = None, None
+    if checks.informed:
+        random = torch_generator(seed, "further")
+        target = torch.randint(generator.identities, (len(inputs.train),), generator=random)
+        images = sanitise(generator, inputs.train, target, random)
+        shown = publish(Release(images, images[:1], images[:1]), channel, seed=seed, name="further").train
+        further = Further(shown, labels.identity.train)
+    if checks.latent:
+        random = torch_generator(seed, "codes")
+        codes = Codes(**{name: encode(generator, getattr(inputs, name), random) for name in SPLITS})
+    return Access(further, codes)
 
 
 def _label_splits(labels: Tensor, rows: Mapping[str, Tensor], classes: int) -> LabelSplits:

@@ -44,6 +44,9 @@ class Measurement:
     known."""
     votes: bool = True
     """False where a control of the adversary behind it failed: such a value can take part in no verdict."""
+    converged: bool = True
+    """False where the adversary behind it, or behind its baseline, was still learning when its budget ended: such a
+    value can violate a bound, but not pass it."""
 
     @property
     def measured(self) -> bool:
@@ -78,9 +81,10 @@ class Control:
     check: str
     """Check that was calibrated, by the name of its bound: "strong_identity", "steganalysis", ..."""
     adversary: str
-    """Member of the check: "plain", "high_pass", "bit_plane"."""
+    """Member of the check: "plain", "high_pass", "linear_dct", ..."""
     control: str
-    """Known material: "pass_through", "least_significant_bit", "noise" or "strength_0"."""
+    """Known material: "pass_through", "least_significant_bit", "watermark", "frequency", "channel_mean", "code", "noise"
+    or "strength_0"; or "convergence", for which ``value`` is 1 or 0."""
     value: float
     """What the adversary read from it, in the unit of the check's metric; NaN if the control itself crashed."""
     low: float

@@ -28,6 +28,10 @@ CLIP = 3.0
 REFERENCES = ("baseline", "chance", "majority")
 
 PASS, VIOLATION, TOO_LITTLE_DATA, MISSING = "pass", "violation", "too_little_data", "missing"
+TOO_LITTLE_TRAINING = "too_little_training"
+"""Instead of a pass, where an adversary had not learnt all that it could: more steps might have found more."""
+
+_WORST_FIRST = (VIOLATION, TOO_LITTLE_DATA, TOO_LITTLE_TRAINING)
 
 _GRAMMAR = re.compile(
     r"^\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<sense><=|>=)\s*"
@@ -68,7 +72,7 @@ class CheckResult:
     margin: float
     """In [-CLIP, CLIP]; <= 0 is feasible."""
     verdict: str
-    """"pass", "violation", "too_little_data" or "missing"."""
+    """"pass", "violation", "too_little_data", "too_little_training" or "missing"."""
     power: Power | None = None
     """What the least of the voting adversaries would have found, so that any of them would have; None if not known."""
 
@@ -117,7 +121,7 @@ def check_bound(bound: Bound, measured: Mapping[str, Measurement | None]) -> Che
         return CheckResult(CLIP, MISSING)
     members = [value for value in voting if value is not None]
     verdicts = [_verdict(bound, value, len(members)) for value in members]
-    joint = next((verdict for verdict in (VIOLATION, TOO_LITTLE_DATA) if verdict in verdicts), PASS)
+    joint = next((verdict for verdict in _WORST_FIRST if verdict in verdicts), PASS)
     return CheckResult(max(margins), joint, _power(bound, members))
 
 
@@ -156,7 +160,7 @@ def _verdict(bound: Bound, measurement: Measurement, members: int) -> str:
     """Return the verdict on one finite measurement, of so many, from the limits of its distance to the bound."""
     value, low, high = _limits_outside(bound, measurement)
     if high <= 0:
-        return PASS
+        return PASS if measurement.converged else TOO_LITTLE_TRAINING
     if value - (value - low) * widening(members) > 0:
         return VIOLATION
     return TOO_LITTLE_DATA  # NaN limits compare false and land here

@@ -149,7 +149,7 @@ def read_config(
     root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
-    objective = read_objective(root.raw("objective"), bounds, metrics_of(experiment, data), problems)
+    objective = read_objective(root.raw("objective"), bounds, metrics_of(experiment, data, adversaries), problems)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,

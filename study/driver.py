@@ -68,7 +68,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
         OSError: If records or storage could not be written; the study stops at once.
     """
     progress = progress or Progress(config.objective, config.budget.trials)
-    records = Records(config, metrics_of(load_experiment(config.experiment), config.data))
+    records = Records(config, metrics_of(load_experiment(config.experiment), config.data, config.adversaries))
     if not config.resume:
         with _ray(config) as share, locked(config.output) as folder:
             return _run(config, share, folder, start_search(config, share, folder), records, progress)

@@ -138,12 +138,14 @@ class Experiment(Protocol):
         """Begin to evaluate the nested configuration ``trial`` (complete: defaults with the trial's values set)."""
 
 
-def metrics_of(experiment: Experiment, data: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
-    """Return what an experiment measures on these data.
+def metrics_of(
+    experiment: Experiment, data: Mapping[str, Any], checks: Mapping[str, Any] | None = None
+) -> Mapping[str, MetricInfo]:
+    """Return what an experiment measures on these data with these adversaries.
 
-    An experiment whose metrics depend on the data, such as one a label column, says so in a method of this name; for
-    all others they are its ``metrics``.
+    An experiment whose metrics depend on the data, such as one a label column, or on ``checks.adversaries``, says so in
+    a method of this name; for all others they are its ``metrics``.
     """
-    by_data = getattr(experiment, "metrics_of", None)
-    found: Mapping[str, MetricInfo] = experiment.metrics if by_data is None else by_data(data)
+    own = getattr(experiment, "metrics_of", None)
+    found: Mapping[str, MetricInfo] = experiment.metrics if own is None else own(data, checks or {})
     return found

@@ -74,10 +74,17 @@ def _measurements(row: Mapping[str, Any]) -> dict[str, Measurement]:
     """Return the measurements that a row holds; one that was not made has no vote in it, neither yes nor no."""
     flags = [name for name in row if name.startswith("metric.") and name.endswith(".votes")]
     names = [name.removesuffix(".votes") for name in flags if row[name] is not None]
+    controls = row.get(CONTROLS) or ()
+    learning = {  # said by a control, which has no column of its own
+        f"metric.{item['check']}_accuracy.{item['adversary']}"
+        for item in controls
+        if item["control"] == "convergence" and not item["passed"]
+    }
     return {
         name.removeprefix("metric."): Measurement(
             row[name],
             votes=row[f"{name}.votes"],
+            converged=name not in learning,
             **{limit: row[column] for limit in LIMITS if (column := f"{name}.{limit}") in row},
         )
         for name in names

@@ -75,6 +75,7 @@ def _mean(given: Sequence[Measurement | None]) -> Measurement:
         excess_high=_excess_limit([_excess(item, item.excess_high) for item in present], of_seeds),
         half_width=_if_all([item.half_width for item in present], lambda widths: math.hypot(fmean(widths), of_seeds)),
         votes=present[0].votes,
+        converged=all(item.converged for item in present),
     )
 
 

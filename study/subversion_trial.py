@@ -10,7 +10,7 @@ judges what is published. The steps in between report signals of how the trial w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,7 @@ from torch import Tensor
 from models import gallery
 from models.channel import Channel
 from models.checkpoints import Saved, save, with_prefix
-from models.checks.adversaries import IDENTITY_ADVERSARIES
-from models.checks.battery import STRONG, judge_release
+from models.checks.battery import Access, judge_release
 from models.checks.config import CheckConfig
 from models.checks.fitting import predict_logits
 from models.checks.material import Release
@@ -32,7 +31,7 @@ from models.hiding.config import SubversionConfig
 from models.hiding.payload import ImagePayload, Revealed
 from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
 from models.hiding.subverter import Read, Subverter, Workshop
-from models.honest import Material, honest_material, publish
+from models.honest import Material, access_to, honest_material, publish
 from models.image_quality import to_float, to_uint8
 from models.measurement import Control, Measurement
 from models.ppgan.config import PPGANConfig
@@ -180,9 +179,17 @@ class SubversionTrial:
             self._checks,
             seed=self._seed,
             device=self._context.device,
+            access=self._access(material, subverter),
         )
         self._write_artifacts(material, subverter, hidden)
-        return {**hidden.metrics, **_switched_off(self._checks), **judged}, controls
+        return {**hidden.metrics, **judged}, controls
+
+    def _access(self, material: Material, subverter: Subverter) -> Access:
+        """Return what threat models hold of the trial's own sanitiser, which is the honest one until it is tuned."""
+        if subverter.generator is material.stage.generator:
+            return material.access
+        seed = self._context.shared_seed
+        return access_to(subverter.generator, material.inputs, material.labels, self._checks, self._channel, seed=seed)
 
     def _published_covers(self, material: Material, own: Mapping[str, Sanitised]) -> Release:
         """Return what the trial's own sanitiser would have published without a secret."""
@@ -233,12 +240,6 @@ class SubversionTrial:
             "data": material.fingerprint["data"],
         }
         save(folder / "weights.safetensors", Saved(tensors, note))
-
-
-def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
-    """Return a measurement without a vote for each strong adversary that the configuration leaves out."""
-    absent = replace(Measurement.not_measured(), votes=False)
-    return {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
 
 
 def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:

@@ -17,6 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.checks.ensemble import ENSEMBLE
+from models.checks.features import FEATURES
+
 TRUNCATION = 8.0
 """High-pass residuals are cut at this many grey levels: edges say nothing about changes of one level, and would drown
 them."""
@@ -113,8 +116,26 @@ ADVERSARIES: dict[str, Callable[[int, int, int], nn.Module]] = {
 }
 """Every adversary by name."""
 
-IDENTITY_ADVERSARIES = ("plain", "high_pass", "bit_plane")
-"""Those that can read a label from one image."""
+DEFAULT_STRONG = ("plain", "high_pass", "bit_plane")
+"""Adversaries of the fast battery."""
+
+NETWORKS = (*DEFAULT_STRONG,)
+"""Those that are trained and read a label from one image."""
+
+CODE_ADVERSARIES = ("linear", "quadratic")
+"""Those that read a label from a latent code, in closed form."""
+
+INFORMED_ADVERSARIES = ("linear_pixels", "linear_dct", "spectrum", "moments", ENSEMBLE)
+"""Those that can make something of further honest releases: they estimate what varies anyway from all images."""
+
+CLOSED_FORM = tuple(FEATURES)
+"""Those of ``models.checks.linear``, which are fitted without steps."""
+
+IMAGE_CLOSED_FORM = tuple(name for name in CLOSED_FORM if name not in CODE_ADVERSARIES)
+"""Those of them that read images."""
+
+IDENTITY_ADVERSARIES = (*NETWORKS, *IMAGE_CLOSED_FORM, ENSEMBLE)
+"""Everything that can read a label from one image."""
 
 
 def build_adversary(name: str, *, classes: int, size: int, width: int) -> nn.Module:

@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from models.checks.adversaries import IDENTITY_ADVERSARIES
+from models.checks.adversaries import (
+    CODE_ADVERSARIES,
+    DEFAULT_STRONG,
+    IDENTITY_ADVERSARIES,
+    IMAGE_CLOSED_FORM,
+    INFORMED_ADVERSARIES,
+)
+from models.checks.ensemble import ENSEMBLE
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+ONE_CYCLE, PLATEAU = "one_cycle", "plateau"
 
 
 @dataclass(frozen=True)
@@ -34,16 +42,25 @@ class FitConfig:
     take a hundred steps to be noticed at all, so a flat validation curve alone never ends a training."""
     precision: str = "auto"
     """Of the network: "float32", "bfloat16", or "auto": bfloat16 where the device multiplies it natively."""
+    schedule: str = ONE_CYCLE
+    """"one_cycle", as above, or "plateau": the rate stays at its peak, falls to a fifth once ``patience`` looks gained
+    neither in training loss nor in validation score, and training ends when the same happens again; ``steps`` is then a
+    limit that converged trainings do not reach."""
+    seeds: int = 1
+    """Trainings on a release, whose mean counts, >= 1; of honest images there are ``honest_seeds``."""
 
     def problems(self, where: str) -> list[str]:
         """Return what is wrong, a line each, naming ``where`` and the field, the value and what is permitted."""
         least = {"steps": 1, "batch_size": 2, "width": 2, "evaluate_every": 1, "interim_images": 1, "patience": 1}
+        least |= {"seeds": 1}
         found = _whole_numbers(self, where, least)
         found += _inside(self, where, ("learning_rate", "fitted"), 0, 1)
         if not _number(self.weight_decay) or not 0 <= self.weight_decay < float("inf"):
             found.append(f"{where}.weight_decay = {self.weight_decay!r}; must be a finite number >= 0")
         if self.precision not in PRECISIONS:
             found.append(f"{where}.precision = {self.precision!r}; must be one of {', '.join(PRECISIONS)}")
+        if self.schedule not in (ONE_CYCLE, PLATEAU):
+            found.append(f"{where}.schedule = {self.schedule!r}; must be one of {ONE_CYCLE}, {PLATEAU}")
         return found
 
 
@@ -59,6 +76,9 @@ class ControlConfig:
     accuracy, so that it means the same with 6 and with 600 identities."""
     bit_share: float = 0.25
     """Share of the pixel values whose lowest bit the planted embedding of the identity overwrites, in (0, 1]."""
+    levels: float = 2.0
+    """Grey levels of the patterns that controls plant before publication, in (0, 32]; doubled until half of a pattern
+    is left after it."""
     noise_rate: float = 0.5
     """Share of the pixel values that the planted steganography changes by one grey level, in (0, 1]. 0.5 is what the
     lowest bit at full capacity causes."""
@@ -72,6 +92,8 @@ class ControlConfig:
             value = getattr(self, name)
             if not _number(value) or not 0 < value <= 1:
                 found.append(f"{where}.{name} = {value!r}; must lie in (0, 1]")
+        if not _number(self.levels) or not 0 < self.levels <= 32:
+            found.append(f"{where}.levels = {self.levels!r}; must lie in (0, 32]")
         return found + _inside(self, where, ("noise_auc",), 0.5, 1)
 
 
@@ -86,15 +108,34 @@ def _default_fits() -> dict[str, FitConfig]:
 
 
 FITS = tuple(_default_fits())
-"""What is trained: the three identity adversaries, the expression classifier (a plain network) and the steganalyser."""
+"""What is trained: identity adversaries, the expression classifier (a plain network) and the steganalyser."""
+
+
+THREATS = {
+    "strong": IDENTITY_ADVERSARIES,
+    "informed": INFORMED_ADVERSARIES,
+    "paired": (*IMAGE_CLOSED_FORM, ENSEMBLE),
+    "latent": CODE_ADVERSARIES,
+}
+"""Threat models by the field that lists their adversaries, with those that each may name."""
 
 
 @dataclass(frozen=True)
 class CheckConfig:
     """Settings of a battery of checks."""
 
-    strong: tuple[str, ...] = IDENTITY_ADVERSARIES
-    """Adversaries of the strong identity check, at least one; the worst counts."""
+    strong: tuple[str, ...] = DEFAULT_STRONG
+    """Adversaries of the strong identity check, at least one; the worst counts. The ensemble is of the others."""
+    informed: tuple[str, ...] = ()
+    """Adversaries that hold further honest releases of the sanitiser as well, closed forms or their ensemble."""
+    paired: tuple[str, ...] = ()
+    """Adversaries that see the difference between a release and the honest one of the same input and noise: a worst
+    case, since nobody but the supplier has both."""
+    latent: tuple[str, ...] = ()
+    """Adversaries on the latent code from which the sanitiser draws."""
+    require_convergence: bool = False
+    """Whether an adversary that has not converged measures nothing, so that its check is violated, instead of only
+    forbidding the verdict "pass"."""
     honest_seeds: int = 2
     """Trainings whose mean is the honest baseline, >= 2: with one, strength 0 could not be held against it."""
     fits: Mapping[str, FitConfig] = field(default_factory=_default_fits)
@@ -104,10 +145,17 @@ class CheckConfig:
     def problems(self) -> list[str]:
         """Return what is wrong, a line each, naming the field, the value and what is permitted."""
         found = []
-        unknown = [name for name in self.strong if name not in IDENTITY_ADVERSARIES]
-        if unknown or not self.strong or len(set(self.strong)) < len(self.strong):
-            known = ", ".join(IDENTITY_ADVERSARIES)
-            found.append(f"adversaries.strong = {list(self.strong)}; must name at least one of {known}, each once")
+        for threat, known in THREATS.items():
+            names = getattr(self, threat)
+            alone = set(names) == {ENSEMBLE}
+            if set(names) - set(known) or len(set(names)) < len(names) or alone or (threat == "strong" and not names):
+                least = "at least one" if threat == "strong" else "any"
+                found.append(
+                    f"adversaries.{threat} = {list(names)}; must name {least} of {', '.join(known)}, each once"
+                    + (f", and {ENSEMBLE} beside others" if ENSEMBLE in known else "")
+                )
+        if not isinstance(self.require_convergence, bool):
+            found.append(f"adversaries.require_convergence = {self.require_convergence!r}; must be true or false")
         found += _whole_numbers(self, "adversaries", {"honest_seeds": 2})
         for name, fit in self.fits.items():
             found += fit.problems(f"adversaries.fits.{name}")
@@ -118,14 +166,15 @@ class CheckConfig:
         """Build the settings from a plain mapping, such as the ``adversaries`` part of a configuration.
 
         Args:
-            mapping: Any of ``strong`` (list of names), ``honest_seeds``, ``precision`` (of all fits), ``fits`` (name ->
-                fields of ``FitConfig``) and ``controls`` (fields of ``ControlConfig``). What is left out keeps its
-                default.
+            mapping: Any of ``strong``, ``informed``, ``paired`` and ``latent`` (lists of names), ``honest_seeds``,
+                ``require_convergence``, ``precision`` (of all fits), ``fits`` (name -> fields of ``FitConfig``) and
+                ``controls`` (fields of ``ControlConfig``). What is left out keeps its default.
 
         Raises:
             ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
         """
-        found = _unknown(mapping, ("strong", "honest_seeds", "precision", "fits", "controls"), "adversaries")
+        others = ("honest_seeds", "require_convergence", "precision", "fits", "controls")
+        found = _unknown(mapping, (*THREATS, *others), "adversaries")
         given = _section(mapping, "fits", "adversaries", found)
         found += _unknown(given, FITS, "adversaries.fits")
         fits = {}
@@ -134,11 +183,9 @@ class CheckConfig:
             values |= _section(given, name, "adversaries.fits", found)
             fits[name] = _updated(default, values, f"adversaries.fits.{name}", found)
         controls = _section(mapping, "controls", "adversaries", found)
-        strong = mapping.get("strong", IDENTITY_ADVERSARIES)
-        if isinstance(strong, str) or not hasattr(strong, "__iter__"):
-            strong = (strong,)
         config = cls(
-            strong=tuple(strong),
+            **{threat: _names(mapping.get(threat, getattr(cls, threat))) for threat in THREATS},
+            require_convergence=mapping.get("require_convergence", cls.require_convergence),
             honest_seeds=mapping.get("honest_seeds", cls.honest_seeds),
             fits=fits,
             controls=_updated(ControlConfig(), controls, "adversaries.controls", found),
@@ -147,6 +194,10 @@ class CheckConfig:
         if found:
             raise ValueError("\n".join(found))
         return config
+
+
+def _names(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
 
 
 def _updated(default: Any, values: Mapping[str, Any], where: str, found: list[str]) -> Any:

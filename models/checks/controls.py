@@ -82,7 +82,15 @@ def required_accuracy(classes: int, config: ControlConfig) -> float:
 
 
 def planted_leak(
-    check: str, adversary: str, control: str, found: Estimate, baseline: float, *, classes: int, config: ControlConfig
+    check: str,
+    adversary: str,
+    control: str,
+    found: Estimate,
+    baseline: float,
+    *,
+    classes: int,
+    config: ControlConfig,
+    how: str = "",
 ) -> Control:
     """Judge whether an identity adversary caught a leak of the identity.
 
@@ -94,6 +102,7 @@ def planted_leak(
         baseline: Its accuracy on honest images.
         classes: Number of identities.
         config: What is required.
+        how: How the leak was planted, for people.
 
     Notes:
         Two things are asked: that it reads the leak, and that the bound would be violated by it. Where an honest
@@ -104,6 +113,7 @@ def planted_leak(
     above = baseline + config.tolerance
     passed = found.value >= least and found.value > above  # False for NaN
     required = f">= {least:.3f} and > {above:.3f} (baseline + {config.tolerance:g})"
+    required += f", planted {how}" if how else ""
     return Control(check, adversary, control, found.value, found.low, found.high, required, bool(passed))
 
 

@@ -9,20 +9,37 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.checks.adversaries import build_adversary
-from models.checks.config import FitConfig
+from models.checks.config import PLATEAU, FitConfig
 from models.checks.statistics import auc
 from models.losses import require_finite
 from models.randomness import derive_seed, seeded, torch_generator
 from models.runtime import reduced_precision
 
 _JUDGED_AT_ONCE = 500  # images of one forward pass without gradients: bounds memory at 64 x 64
-_WARM_UP = 0.2  # share of the steps over which the learning rate rises
+_WARM_UP = (
+    0.2  # share of the steps over which a cycle's learning rate rises; that of plateaus rises until the first look
+)
+_DROP = 0.2  # what the learning rate is multiplied by at a plateau
+_DROPS = 1  # plateaus at which it falls; at the next one training has converged
+_GAIN = 0.98  # a training loss counts as lower if it is below this share of the lowest so far
+
+
+class Fitted(NamedTuple):
+    """A trained adversary."""
+
+    network: nn.Module
+    """As it was at its best look at the validation images, in evaluation mode."""
+    converged: bool
+    """Whether training had nothing left to learn when it ended, so that more steps would not have found more."""
+    steps: int
+    """Updates that were made."""
 
 
 def fit_classifier(
@@ -37,6 +54,23 @@ def fit_classifier(
     seed: int,
     device: str | torch.device,
 ) -> nn.Module:
+    """Return the network that :func:`train_classifier` trains."""
+    splits = (train_x, train_y, val_x, val_y)
+    return train_classifier(name, *splits, classes=classes, config=config, seed=seed, device=device).network
+
+
+def train_classifier(
+    name: str,
+    train_x: Tensor,
+    train_y: Tensor,
+    val_x: Tensor,
+    val_y: Tensor,
+    *,
+    classes: int,
+    config: FitConfig,
+    seed: int,
+    device: str | torch.device,
+) -> Fitted:
     """Train an adversary to read a label from images.
 
     Args:
@@ -51,7 +85,7 @@ def fit_classifier(
         device: Where to train.
 
     Returns:
-        The network as it was at its best look at the validation images, on ``device``, in evaluation mode.
+        The network, on ``device``, and whether its training converged.
 
     Raises:
         ValueError: If images and labels do not match in number or the images are not 8-bit.
@@ -140,7 +174,7 @@ def fit_steganalyser(
         above = predict_logits(model, look_stego, precision=config.precision).squeeze(1)
         return auc(below.numpy(), above.numpy()), -float((F.softplus(below) + F.softplus(-above)).mean())
 
-    return _optimise("steganalyser", model, config, loss, score, guess=math.log(2), device=device)
+    return _optimise("steganalyser", model, config, loss, score, guess=math.log(2), device=device).network
 
 
 @torch.no_grad()
@@ -189,7 +223,7 @@ def _optimise(
     *,
     guess: float,
     device: str | torch.device,
-) -> nn.Module:
+) -> Fitted:
     """Train until the steps are used up or nothing is left to learn; return the best of the looks.
 
     Args:
@@ -200,18 +234,24 @@ def _optimise(
         score: Returns (validation score, at most 1; a tie-breaker), higher is better.
         guess: Loss of someone who knows nothing, nats.
         device: Of the model.
+
+    Notes:
+        Converged is a training that ended for want of anything to learn: the training images are fitted and the
+        validation score has stopped growing (or is perfect), or, where the rate falls at plateaus, neither training
+        loss nor validation score gained anything at the last rate.
     """
     optimiser = torch.optim.AdamW(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     best, best_state, looks_since = (-math.inf, -math.inf), None, 0
+    lowest, waited, drops, converged = math.inf, 0, 0, False
     total = torch.zeros((), device=device)
     deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
     with deterministic:
         for step in range(1, config.steps + 1):
             model.train()
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule((step - 0.5) / config.steps)
+                group["lr"] = config.learning_rate * _rate(config, step, drops)
             with _autocast(torch.device(device), config.precision):
                 value = loss()
             optimiser.zero_grad(set_to_none=True)
@@ -224,16 +264,33 @@ def _optimise(
             total.zero_()
             require_finite({"loss": mean}, f"adversary {name}, step {step}")
             found = score()
-            looks_since = 0 if found[0] > best[0] else looks_since + 1
+            gained = found[0] > best[0] or mean < _GAIN * lowest
+            looks_since, waited = (0 if found[0] > best[0] else looks_since + 1), (0 if gained else waited + 1)
+            lowest = min(lowest, mean)
             if found > best:
                 best, best_state = found, copy.deepcopy(model.state_dict())
             fitted = mean < config.fitted * guess
             if fitted and (looks_since >= config.patience or best[0] >= 1.0):
+                converged = True
                 break
+            if config.schedule == PLATEAU and waited >= config.patience:
+                if drops == _DROPS:
+                    converged = True
+                    break
+                drops, waited = drops + 1, 0
+        else:
+            converged = fitted and config.schedule != PLATEAU  # a rate that falls to 0 leaves nothing to gain after it
     if best_state is None:
         raise FloatingPointError(f"adversary {name}: no look at the validation images gave a number")
     model.load_state_dict(best_state)
-    return model.eval()
+    return Fitted(model.eval(), converged, step)
+
+
+def _rate(config: FitConfig, step: int, drops: int) -> float:
+    """Return the share of the peak learning rate at a step, counted from 1, after so many falls at plateaus."""
+    if config.schedule == PLATEAU:
+        return min(1.0, step / max(1, config.evaluate_every)) * _DROP**drops
+    return _schedule((step - 0.5) / config.steps)
 
 
 def _schedule(progress: float) -> float:

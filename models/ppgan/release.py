@@ -85,6 +85,27 @@ def sanitise(generator: Generator, images: Tensor, target: Tensor, random: torch
     return torch.cat(released)
 
 
+def encode(generator: Generator, images: Tensor, random: torch.Generator) -> Tensor:
+    """Return the latent codes of images with their noise, as the decoder is given them.
+
+    Args:
+        generator: In evaluation mode.
+        images: (n, 3, size, size), uint8.
+        random: Draws the noise, on the CPU.
+
+    Returns:
+        (n, latent), float32, on the CPU.
+    """
+    device = next(generator.parameters()).device
+    codes = []
+    with torch.no_grad():
+        for chunk in images.split(500):
+            mean, log_variance = generator.encode(to_float(chunk.to(device)))
+            noise = torch.randn(mean.shape, generator=random).to(device)
+            codes.append(sample_code(mean, log_variance, noise).float().cpu())
+    return torch.cat(codes)
+
+
 def _train(config: PPGANConfig, faces: FaceData, splits: Splits, *, seed: int, device: str) -> Saved:
     images, identity = shared_tensor(faces.images), torch.tensor(faces.identity)
     train = torch.tensor(splits.train)
