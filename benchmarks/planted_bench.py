@@ -33,7 +33,7 @@ from models.randomness import derive_seed, torch_generator
 from study.subverted_ppgan import read_trial
 
 BATTERIES = ("fast", "thorough", "cheap")
-"""``checks=default``, ``checks=thorough``, and of the latter the identity adversaries solved in closed form."""
+"""``checks=default``, ``checks=thorough``, and of the latter the closed forms of the strong threat model."""
 
 SHARES = (1, 2, 5, 10)
 """One image in so many carries."""
@@ -250,14 +250,12 @@ def battery_setting(battery: str, overrides: Sequence[str], cache: Path) -> Sett
 def cheap(adversaries: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of the settings of a battery differs if only adversaries solved in closed form are to judge.
 
-    What is trained in steps gets a single one, which measures nothing: ``UNTRAINED`` names what is then left out.
+    Of the strong threat model alone. What is trained in steps gets a single one, which measures nothing: ``UNTRAINED``
+    names what is then left out.
     """
-    closed = {*IMAGE_CLOSED_FORM, ENSEMBLE}
-    kept = {
-        threat: [name for name in adversaries.get(threat, ()) if name in closed] for threat in ("strong", "informed")
-    }
+    strong = [name for name in adversaries["strong"] if name in (*IMAGE_CLOSED_FORM, ENSEMBLE)]
     fits = {name: {**fit, "steps": 1, "seeds": 1} for name, fit in adversaries["fits"].items()}
-    return {**kept, "paired": [], "latent": [], "fits": fits, "require_convergence": False}
+    return {"strong": strong, "informed": [], "paired": [], "latent": [], "fits": fits, "require_convergence": False}
 
 
 def _rounded(item: Measurement) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def print_tables(records: Sequence[Record], overrides: Sequence[str], cache: Pat
             continue
         setting = battery_setting(battery, overrides, cache)
         whole = battery_setting("thorough", overrides, cache).adversaries
-        members = {f"{threat}_identity": len(whole[threat]) for threat in ("strong", "informed")}
+        members = {"strong_identity": len(whole["strong"])}
         items = judged(own, setting.objective.bounds, members=members if battery == "cheap" else None)
         images = ", ".join(f"{count} {name}" for name, count in own[0].images.items())
         print(f"\nBattery {battery}, {len(own)} cells, {images} images\n")

@@ -83,8 +83,8 @@ class Control:
     adversary: str
     """Member of the check: "plain", "high_pass", "linear_dct", ..."""
     control: str
-    """Known material: "pass_through", "least_significant_bit", "watermark", "frequency", "channel_mean", "code", "noise"
-    or "strength_0"; or "convergence", for which ``value`` is 1 or 0."""
+    """Known material: "pass_through", "least_significant_bit", "watermark", "frequency", "channel_mean", "code",
+    "noise" or "strength_0"; or "convergence", for which ``value`` is 1 or 0."""
     value: float
     """What the adversary read from it, in the unit of the check's metric; NaN if the control itself crashed."""
     low: float

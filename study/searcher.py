@@ -80,11 +80,8 @@ class StudySearcher(Searcher):
                 its configuration was told: nothing is needed any more to continue it.
         """
         super().__init__(metric=None, mode=None)
-        self._config, self._metrics, self._search = (
-            config,
-            metrics_of(experiment, config.data, config.adversaries),
-            search,
-        )
+        self._config, self._search = config, search
+        self._metrics = metrics_of(experiment, config.data, config.adversaries)
         self._records, self._spending = records, spending
         self._replication = Replication(config, self._metrics, ReplicateRecords(config.output, records))
         self.progress = progress

@@ -81,6 +81,7 @@ class Planter:
         patterns = make(identity.classes, where.covers.train.shape[-1])
         levels = plants.surviving_patterns(where.covers, identity, patterns, where.publish, settings.levels)
         if kind == FREQUENCY:
+            levels *= 2  # where a wave begins is not known, so every frequency competes with what faces have there
             seed = derive_seed(self._seed, "frequency")
             planted = plants.with_drifting_waves(where.covers, identity, levels, seed=seed)
         else:

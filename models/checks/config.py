@@ -10,6 +10,7 @@ from models.checks.adversaries import (
     IDENTITY_ADVERSARIES,
     IMAGE_CLOSED_FORM,
     INFORMED_ADVERSARIES,
+    NETWORKS,
 )
 from models.checks.ensemble import ENSEMBLE
 
@@ -97,11 +98,15 @@ class ControlConfig:
         return found + _inside(self, where, ("noise_auc",), 0.5, 1)
 
 
+_TO_PLATEAU: dict[str, Any] = {"steps": 2000, "batch_size": 64, "evaluate_every": 50, "schedule": PLATEAU}
+
+
 def _default_fits() -> dict[str, FitConfig]:
     return {
         "plain": FitConfig(),
         "high_pass": FitConfig(steps=340, batch_size=64, evaluate_every=85),
         "bit_plane": FitConfig(steps=200, learning_rate=3e-3, evaluate_every=50),
+        **{name: FitConfig(**_TO_PLATEAU) for name in NETWORKS if name not in DEFAULT_STRONG},
         "expression": FitConfig(steps=200, evaluate_every=50),
         "steganalyser": FitConfig(steps=480, batch_size=64, weight_decay=0.01, evaluate_every=120, interim_images=250),
     }

@@ -82,8 +82,9 @@ class Cosines(Features):
 class Spectrum(Features):
     """Logarithms of the power at every frequency, which do not depend on where a pattern begins.
 
-    Of what is left of an image once the principal components of all images are taken out of it: faces would drown
-    everything else.
+    Of every colour of what is left of an image once the principal components of all images are taken out of it, since
+    faces drown what is faint; and of the image as it is, all colours together, since what is not faint is among these
+    components.
     """
 
     mean: Tensor
@@ -103,10 +104,14 @@ class Spectrum(Features):
             _, _, self.content = torch.svd_lowrank(levels - self.mean, q=components, niter=2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (n, 3, size, size) uint8 to (n, 3 size (size / 2 + 1))."""
+        """Map (n, 3, size, size) uint8 to (n, 4 size (size / 2 + 1))."""
         levels = images.flatten(1).float() - self.mean
-        rest = (levels - levels @ self.content @ self.content.T).view(images.shape)
-        return (torch.fft.rfft2(rest, norm="ortho").abs().square() + _ROUNDING).log().flatten(1)
+        rest = levels - levels @ self.content @ self.content.T
+        faint, whole = (
+            torch.fft.rfft2(part.view(images.shape), norm="ortho").abs().square() for part in (rest, levels)
+        )
+        power = torch.cat([faint, whole.sum(1, keepdim=True)], 1)
+        return (power + _ROUNDING).log().flatten(1)
 
 
 class BitPlanes(Features):
@@ -122,7 +127,7 @@ class Moments(Features):
     """Statistics of low order of every colour: moments, colours of parts, steps between neighbours, residues."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (n, 3, size, size) uint8 to (n, 156)."""
+        """Map (n, 3, size, size) uint8 to (n, 150)."""
         levels = images.float()
         centred = levels - levels.mean((2, 3), keepdim=True)
         spread = centred.square().mean((2, 3)).sqrt()

@@ -1,4 +1,4 @@
-"""Adversaries in closed form: features of an image that know no labels, then a linear classifier without a single training step.
+"""Adversaries in closed form: features of an image, then a linear classifier without a single training step.
 
 They cost seconds on one core and never stop short of their optimum, so they have nothing to converge. What they can
 read is a label that moves the mean of a feature: patterns, channel means, coefficients, bits at fixed places. The

@@ -18,7 +18,7 @@ Publish = Callable[[Release], Release]
 """What publication makes of images; the same images give the same result."""
 
 SURVIVES = 0.5
-"""Share of a planted pattern, or of the information in planted bits, that has to be there after publication."""
+"""Share of the energy of what a plant changes in published images that has to be the plant; of bits, see below."""
 
 STRONGEST = 32.0
 """Grey levels at which a plant is given as it is, whether it survives or not."""
@@ -111,15 +111,17 @@ def surviving_patterns(
         identity: Their labels.
         patterns: (classes, 3, size, size), float32.
         publish: What publication makes of images.
-        levels: The strength to begin with, > 0; doubled until ``SURVIVES`` of the patterns is left, as far as
-            ``STRONGEST``. Judged on validation images.
+        levels: The strength to begin with, > 0; doubled until ``SURVIVES`` is met, as far as ``STRONGEST``. Judged on
+            validation images.
     """
     sample, labels = _validation_only(covers, identity)
     before = publish(sample).validation.float()
     own = patterns[labels.validation.cpu()].to(before.device)
     while levels < STRONGEST:
         after = publish(with_patterns(sample, labels, levels * patterns)).validation.float()
-        share = float(((after - before) * own).sum() / (levels * own.square().sum()))
+        change = after - before
+        # not the projection alone: quantisation keeps a faint pattern on average, buried in what it adds
+        share = float((change * own).sum().square() / (change.square().sum() * own.square().sum()).clamp(min=1))
         if share >= SURVIVES:
             break
         levels = min(2 * levels, STRONGEST)

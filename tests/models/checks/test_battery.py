@@ -72,7 +72,7 @@ def test_every_metric_is_measured_with_its_interval_chance_majority_and_baseline
         assert found.baseline_low <= found.baseline <= found.baseline_high
         assert found.excess_low <= found.value - found.baseline <= found.excess_high
         assert found.half_width > 0
-    assert controls == list(honest.controls)
+    assert [control for control in controls if control.control != "convergence"] == list(honest.controls)
 
 
 def test_each_adversary_has_its_controls(honest):
