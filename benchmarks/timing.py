@@ -5,9 +5,10 @@ CPU seconds of one thread are what the work costs; on a busy machine the clock s
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -29,5 +30,10 @@ def timed() -> Iterator[Seconds]:
         finally:
             parts[what] = round(parts.get(what, 0.0) + time.process_time() - start, 2)
 
-    with patch.object(judging, "attempt", timing):
+    # each module that asks adversaries has imported the function under its own name
+    modules = [module for name, module in sys.modules.items() if name.startswith("models.checks.")]
+    with ExitStack() as stack:
+        for module in modules:
+            if getattr(module, "attempt", None) is attempt:
+                stack.enter_context(patch.object(module, "attempt", timing))
         yield parts
