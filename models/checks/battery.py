@@ -17,7 +17,14 @@ import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import CONVERGENCE, Plantation, Planter, converged_control, planted_controls
+from models.checks.calibration import (
+    CONVERGENCE,
+    Plantation,
+    Planter,
+    converged_control,
+    planted_controls,
+    published_changes,
+)
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, with_detection_half_widths
 from models.checks.judging import NOT_MEASURED, detect, fit_and_read
@@ -146,10 +153,12 @@ def judge_honest(
     honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
     known = _identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
-    noisy = rules.with_independent_changes(covers, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise"))
+    noisy, levels = published_changes(
+        where, labels.identity, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise")
+    )
     steganalyser = config.fits["steganalyser"]
     detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
-    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls))
+    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls, levels=levels))
     return replace(honest, controls=tuple(known))
 
 

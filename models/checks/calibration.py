@@ -79,7 +79,12 @@ class Planter:
             return where.publish(planted), f"in {100 * settings.bit_share:g} % of the lowest bits"
         make = plants.tints if kind == CHANNEL_MEAN else plants.waves
         patterns = make(identity.classes, where.covers.train.shape[-1])
-        levels = plants.surviving_patterns(where.covers, identity, patterns, where.publish, settings.levels)
+        sample, labels = plants.validation_only(where.covers, identity)
+
+        def plant(strength: float) -> Release:
+            return plants.with_patterns(sample, labels, strength * patterns)
+
+        levels = plants.surviving_strength(sample, where.publish, plant, settings.levels)
         if kind == FREQUENCY:
             levels *= 2  # where a wave begins is not known, so every frequency competes with what faces have there
             seed = derive_seed(self._seed, "frequency")
@@ -87,6 +92,28 @@ class Planter:
         else:
             planted = plants.with_patterns(where.covers, identity, levels * patterns)
         return where.publish(planted), f"at {levels:g} levels"
+
+
+def published_changes(where: Plantation, identity: LabelSplits, *, rate: float, seed: int) -> tuple[Release, int]:
+    """Return published images of which ``rate`` of the values were changed before publication, and by how many levels.
+
+    By one grey level, as the lowest bit is, where publication changes nothing; otherwise by as many as it takes for the
+    changes to survive.
+
+    Args:
+        where: Where to plant.
+        identity: Labels of the images.
+        rate: Share of the values, in (0, 1].
+        seed: Of the changes.
+    """
+    sample, _ = plants.validation_only(where.covers, identity)
+
+    def plant(strength: float) -> Release:
+        return rules.with_independent_changes(sample, rate=rate, seed=seed, levels=round(strength))
+
+    levels = round(plants.surviving_strength(sample, where.publish, plant, 1.0))
+    changed = rules.with_independent_changes(where.covers, rate=rate, seed=seed, levels=levels)
+    return where.publish(changed), levels
 
 
 def planted_controls(

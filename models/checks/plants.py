@@ -101,26 +101,21 @@ def tints(classes: int, size: int) -> Tensor:
     return (2 * digits - (steps - 1))[:, :, None, None].expand(-1, -1, size, size).clone()
 
 
-def surviving_patterns(
-    covers: Release, identity: LabelSplits, patterns: Tensor, publish: Publish, levels: float
-) -> float:
-    """Return the strength, in grey levels, at which patterns survive publication.
+def surviving_strength(sample: Release, publish: Publish, plant: Callable[[float], Release], levels: float) -> float:
+    """Return the strength, in grey levels, at which a plant survives publication.
 
     Args:
-        covers: Honest images before publication.
-        identity: Their labels.
-        patterns: (classes, 3, size, size), float32.
+        sample: Honest images before publication; those of validation count.
         publish: What publication makes of images.
-        levels: The strength to begin with, > 0; doubled until ``SURVIVES`` is met, as far as ``STRONGEST``. Judged on
-            validation images.
+        plant: Plants in the sample at a strength.
+        levels: The strength to begin with, > 0; doubled until ``SURVIVES`` is met, as far as ``STRONGEST``.
     """
-    sample, labels = _validation_only(covers, identity)
     before = publish(sample).validation.float()
-    own = patterns[labels.validation.cpu()].to(before.device)
     while levels < STRONGEST:
-        after = publish(with_patterns(sample, labels, levels * patterns)).validation.float()
-        change = after - before
-        # not the projection alone: quantisation keeps a faint pattern on average, buried in what it adds
+        planted = plant(levels)
+        own = planted.validation.float() - sample.validation.float()
+        change = publish(planted).validation.float() - before
+        # not the projection alone: quantisation keeps what is faint on average, buried in what it adds
         share = float((change * own).sum().square() / (change.square().sum() * own.square().sum()).clamp(min=1))
         if share >= SURVIVES:
             break
@@ -133,12 +128,13 @@ def lowest_bits_survive(covers: Release, publish: Publish) -> bool:
 
     Of bits that come through with probability q, 2 q - 1 is compared with ``SURVIVES``: 0 where they are drawn anew.
     """
-    before = Release(covers.validation, covers.validation, covers.validation)
+    one = covers.validation[:1]
+    before = Release(one, covers.validation, one)
     same = ((publish(before).validation ^ covers.validation) & 1) == 0
     return 2 * float(same.float().mean()) - 1 >= SURVIVES
 
 
-def _validation_only(covers: Release, identity: LabelSplits) -> tuple[Release, LabelSplits]:
+def validation_only(covers: Release, identity: LabelSplits) -> tuple[Release, LabelSplits]:
     """Return the validation images in the place of all, with one image in those of the others: publication costs."""
     one, labels = covers.validation[:1], identity.validation[:1]
     return Release(one, covers.validation, one), LabelSplits(labels, identity.validation, labels, identity.classes)

@@ -3,8 +3,7 @@
 import torch
 
 from models.checks.ensemble import combined, ensemble_weights
-
-from .smooth_images import accuracy_of
+from tests.models.checks.smooth_images import accuracy_of
 
 
 def _member(labels, strength, seed, classes=4):

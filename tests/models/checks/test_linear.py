@@ -13,8 +13,7 @@ from models.checks.fitting import predict_logits
 from models.checks.linear import PENALTIES, _discriminants, _shrunken_centroids, fit_linear
 from models.checks.material import LabelSplits, Release
 from models.checks.plants import tints, waves, with_drifting_waves, with_patterns
-
-from .smooth_images import accuracy_of, smooth_release
+from tests.models.checks.smooth_images import accuracy_of, smooth_release
 
 
 def read(name: str, release: Release, labels: LabelSplits) -> float:

@@ -6,15 +6,15 @@ import torch
 from models.channel import Channel
 from models.checks.plants import (
     lowest_bits_survive,
-    surviving_patterns,
+    surviving_strength,
     tints,
+    validation_only,
     waves,
     with_drifting_waves,
     with_patterns,
 )
 from models.honest import publish
-
-from .smooth_images import smooth_release
+from tests.models.checks.smooth_images import smooth_release
 
 
 def through(text):
@@ -46,10 +46,14 @@ def test_drifting_waves_begin_in_another_place_in_every_image():
 
 
 def test_plants_are_as_strong_as_publication_demands():
-    release, labels = smooth_release(0)
+    release, labels = validation_only(*smooth_release(0))
     patterns = waves(4, 16)
-    lossless = surviving_patterns(release, labels, patterns, lambda images: images, 2)
-    mild, strong = (surviving_patterns(release, labels, patterns, through(text), 2) for text in ("jpeg95", "jpeg20"))
+
+    def plant(strength):
+        return with_patterns(release, labels, strength * patterns)
+
+    lossless = surviving_strength(release, lambda images: images, plant, 2)
+    mild, strong = (surviving_strength(release, through(text), plant, 2) for text in ("jpeg95", "jpeg20"))
     assert lossless == 2
     assert 2 <= mild < strong <= 32
 
