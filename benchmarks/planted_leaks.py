@@ -72,10 +72,14 @@ def print_tables(records: Sequence[Record], overrides: Sequence[str], cache: Pat
         if not own:
             continue
         setting = battery_setting(battery, overrides, cache)
-        items = judged(own, setting.objective.bounds)
+        whole = battery_setting("thorough", overrides, cache).adversaries
+        members = {"strong_identity": len(whole["strong"])}
+        items = judged(own, setting.objective.bounds, members=members if battery == "cheap" else None)
         images = ", ".join(f"{count} {name}" for name, count in own[0].images.items())
         print(f"\nBattery {battery}, {len(own)} cells, {images} images\n")
-        print("All images carry; verdicts as violation / too little data / pass:\n")
+        if battery == "cheap":
+            print(f"Limits allow for the adversaries of the whole thorough battery: {members}\n")
+        print("All images carry; verdicts as violation / too little data or training / pass:\n")
         print("\n".join(found_table(items)))
         print("\nFound, by share of the images that carry:\n")
         print("\n".join(power_table(items)))

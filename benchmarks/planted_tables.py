@@ -11,7 +11,7 @@ from benchmarks.planted import PLANTS
 from benchmarks.planted_bench import Cell, Record
 from models.checks.statistics import clopper_pearson
 from models.measurement import Measurement
-from study.bounds import VIOLATION, Bound, CheckResult, check_bound
+from study.bounds import PASS, VIOLATION, Bound, CheckResult, check_bound
 
 UTILITY = "expression_utility"
 """The one check of the batteries that a leak is not for: it is left out of what counts as found."""
@@ -36,25 +36,41 @@ class Judged:
         return any(result.margin > 0 for check, result in self.results.items() if check != UTILITY)
 
 
-def judged(records: Iterable[Record], bounds: Sequence[Bound], *, only: Collection[str] | None = None) -> list[Judged]:
+def judged(
+    records: Iterable[Record],
+    bounds: Sequence[Bound],
+    *,
+    only: Collection[str] | None = None,
+    members: Mapping[str, int] | None = None,
+) -> list[Judged]:
     """Hold records against bounds.
 
     Args:
         records: Any.
         bounds: Those of the checks.
         only: Names of the measurements that may take part, "metric.member"; None for all that were made.
+        members: Check -> number of its adversaries that limits allow for, where it is more than were asked: what these
+            find is then found in the larger battery as well, whatever the others say.
     """
-
-    def measured(bound: Bound, metrics: Mapping[str, Measurement]) -> dict[str, Measurement | None]:
-        names = [name for name in metrics if name == bound.metric or name.startswith(f"{bound.metric}.")]
-        return {name: metrics[name] for name in names if only is None or name in only}
-
     items = []
     for record in records:
-        held = {bound: measured(bound, record.metrics) for bound in bounds}
-        results = {bound.check: check_bound(bound, found) for bound, found in held.items() if found}
+        results = {}
+        for bound in bounds:
+            names = [name for name in record.metrics if name == bound.metric or name.startswith(f"{bound.metric}.")]
+            held: dict[str, Measurement | None] = {
+                name: record.metrics[name] for name in names if only is None or name in only
+            }
+            voting = sum(item is not None and item.votes for item in held.values())
+            for number in range(max(0, (members or {}).get(bound.check, 0) - voting) if held else 0):
+                held[f"silent {number}"] = _SILENT
+            if held:
+                results[bound.check] = check_bound(bound, held)
         items.append(Judged(record, results))
     return items
+
+
+_SILENT = Measurement(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, excess_low=0.0, excess_high=0.0, half_width=0.0)
+"""An adversary that reads nothing, for certain."""
 
 
 def share(hits: int, of: int) -> str:
@@ -74,7 +90,8 @@ def found_table(items: Sequence[Judged]) -> list[str]:
         row += [share(sum(item.found for item in group), len(group)), str(sum(item.beyond for item in group))]
         for check in checks:
             verdicts = [item.results[check].verdict for item in group if check in item.results]
-            row.append(" / ".join(str(verdicts.count(name)) for name in ("violation", "too_little_data", "pass")))
+            kinds = (VIOLATION, "too_little", PASS)
+            row.append(" / ".join(str(sum(verdict.startswith(kind) for verdict in verdicts)) for kind in kinds))
         rows.append([*row, _strongest(group)])
     return markdown(header, rows)
 

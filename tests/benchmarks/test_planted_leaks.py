@@ -171,6 +171,9 @@ def test_the_tables_count_violations_at_corrected_limits_and_leave_utility_out()
     alone = judged(close, BOUNDS, only=["strong_identity_accuracy.bit_plane"])
     assert alone[0].found
     assert not judged(found, BOUNDS, only=["strong_identity_accuracy.plain"])[0].found
+    just = [record(Cell("bits", 2, 1, 0, "cheap"), 0.075)]
+    assert judged(just, BOUNDS)[0].found
+    assert not judged(just, BOUNDS, members={"strong_identity": 20})[0].found
 
 
 def test_what_is_not_permitted_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
