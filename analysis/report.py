@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from analysis import frame, sections
 from analysis.gallery import Galleries, embed_all
+from analysis.laundering_section import laundering
 from analysis.panel import panel_data
 from analysis.points import describe_points
 from analysis.ranking import best_feasible, ranked
@@ -54,6 +55,7 @@ def build_report(study: Study) -> Report:
         sections.search(study, points),
         sections.parameters(study, points, order),
         sections.trials(study, order),
+        *laundering(study),
         sections.controls(study),
         frame.setting(study),
         frame.words(study),

@@ -73,17 +73,17 @@ def fronts(study: Study, points: Points) -> Section:
         "anyone can guess.</p>"
     )
     caption = "All trials. Filled: within every bound; crossed: beyond some bound; ringed: on the feasible front."
-    html += _place("front-joint", _front_text(joint), caption)
+    html += place("front-joint", _front_text(joint), caption)
     figures = {"front-joint": draw_fronts(joint, points)}
     if families:
         names = dict.fromkeys(front.title for front in families)
         html += f"<h3>One front a {escape(plain(study.strata[0].rpartition('.')[2]))}</h3>"
         html += _family_notes(families)
-        html += _place("front-families", _front_text(families), f"Rows: {escape(', '.join(names))}. Axes are shared.")
+        html += place("front-families", _front_text(families), f"Rows: {escape(', '.join(names))}. Axes are shared.")
         figures["front-families"] = draw_fronts(families, points)
     for grid in strata_grids(study):
         name = f"front-strata-{next(iter(grid.panels.values())).x.name}"
-        html += _strata_heading(study, first=len(figures) == 2) + _place(name, _grid_text(grid), _grid_caption(study))
+        html += _strata_heading(study, first=len(figures) == 2) + place(name, _grid_text(grid), _grid_caption(study))
         figures[name] = draw_strata(grid, points)
     return Section("front", "Pareto front", "Pareto front", html + strata_tables.strata_tables(study), figures)
 
@@ -135,7 +135,7 @@ def checks(study: Study, points: Points) -> Section:
         "little data. Of several adversaries behind one check, the worst that has a vote counts.</p>"
     )
     caption = "One point a trial and check. Left of the line the check does not notice, right of it it does."
-    html += _place("margins", "Strip plot of margins by check. " + "; ".join(counts), caption)
+    html += place("margins", "Strip plot of margins by check. " + "; ".join(counts), caption)
     html += check_tables.checks_table(study, found)
     return Section("checks", "Checks", title, html, {"margins": draw_margins(study, found, points)})
 
@@ -154,7 +154,7 @@ def search(study: Study, points: Points) -> Section:
     guess = guess_value(study)
     drawn = draw_progress(progress, points, primary, None if np.isnan(guess) else guess)
     return Section(
-        "progress", "Progress", "Best feasible over trials", _place("progress", described, caption), {"progress": drawn}
+        "progress", "Progress", "Best feasible over trials", place("progress", described, caption), {"progress": drawn}
     )
 
 
@@ -171,7 +171,7 @@ def parameters(study: Study, points: Points, order: np.ndarray) -> Section:
         f"One line a trial, coloured by {escape(spoken(primary))}. Solid: within every bound; dotted: beyond some "
         "bound. A parameter that a trial does not use lies on the grey band below."
     )
-    html = _place("parallel", described, caption) + _left_out(info)
+    html = place("parallel", described, caption) + _left_out(info)
     return Section("parameters", "Parameters", "Parameters", html, {"parallel": draw_parallel(info, points, primary)})
 
 
@@ -223,7 +223,7 @@ def controls(study: Study) -> Section:
     return Section("controls", "Controls", "Controls", html + check_tables.controls_table(found))
 
 
-def _place(name: str, alternative: str, caption: str) -> str:
+def place(name: str, alternative: str, caption: str) -> str:
     """Return the place of a figure; ``alternative`` describes it for those who cannot see it, ``caption`` is HTML."""
     return (
         f'<figure class="chart"><div class="plot" id="plot-{name}" data-figure="{name}" role="img" '
