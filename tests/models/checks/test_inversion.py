@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from models.checks import inversion
 from models.checks.config import CheckConfig
-from models.checks.inversion import InversionBaseline, Subject, blended, invert_honest, judge_inversion
+from models.checks.inversion import InversionBaseline, Subject, invert_honest, judge_inversion
 from models.checks.inversion_config import InversionConfig
+from models.checks.inversion_controls import blended
 from models.checks.inverter import Inverter, fit_inverter, invert
 from models.checks.material import LabelSplits, Release
 from models.image_quality import ssim, to_float, to_uint8
