@@ -89,7 +89,9 @@ def launder_study(
     """
     config = _study(folder)
     known = read_rows(folder)
-    chosen = _load(config, _numbers_of(config, trials, top))
+    numbers = _numbers_of(config, trials, top)
+    say(f"trial {', '.join(map(str, numbers))}: reading data, weights, and what was trained on originals")
+    chosen = _load(config, numbers)
     done = {(row["trial"], row["step"], row["weights"]) for row in known}
     from models.laundering.steps import STEPS
 
