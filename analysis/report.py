@@ -25,6 +25,7 @@ from analysis.gallery import Galleries, artifacts_address, embed_all
 from analysis.history import load_curves
 from analysis.importance import Importance, importance
 from analysis.parameter_sections import parameters
+from analysis.laundering_section import laundering
 from analysis.payload import numbers, page_data
 from analysis.points import describe_points
 from analysis.ranking import best_feasible, ranked
@@ -89,6 +90,7 @@ def build_report(study: Study, *, artifacts: str = "artifacts", live: Live | Non
         sections.checks(study, shown, points),
         course(study, shown, points),
         parameters(matters, numeric=_numeric(shown)),
+        *laundering(study),
         sections.controls(study),
         frame.setting(study),
         frame.words(study),

@@ -17,7 +17,8 @@ from models.channel import Channel
 from models.checkpoints import Saved, cached
 from models.checks.battery import Access, HonestBattery, OriginalsBattery, fit_on_originals, judge_honest
 from models.checks.config import CheckConfig
-from models.checks.inversion import InversionBaseline, Subject, blended, invert_honest
+from models.checks.inversion import InversionBaseline, Subject, invert_honest
+from models.checks.inversion_controls import blended
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.data import SPLITS, FaceData, Splits
 from models.data.tensors import shared_tensor

@@ -11,10 +11,10 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from study.cli import BAD_CONFIGURATION, INTERRUPTED, OK
 from study.config import ConfigError, StudyConfig
@@ -91,7 +91,9 @@ def launder_study(
     """
     config = _study(folder)
     known = read_rows(folder)
-    chosen = _load(config, _numbers_of(config, trials, top))
+    numbers = _numbers_of(config, trials, top)
+    say(f"trial {', '.join(map(str, numbers))}: reading data, weights, and what was trained on originals")
+    chosen = _load(config, numbers)
     done = {(row["trial"], row["step"], row["weights"]) for row in known}
     from models.laundering.steps import STEPS
 
@@ -183,7 +185,7 @@ def _load(config: StudyConfig, numbers: Sequence[int]) -> list[Chosen]:
     ]
 
 
-def _launder(chosen: Chosen, steps: Sequence[str]) -> Any:
+def _launder(chosen: Chosen, steps: Sequence[str]) -> Iterator[Row]:
     """Yield the row of each step."""
     from models.laundering.steps import launderers
     from models.laundering.survival import survival

@@ -32,7 +32,7 @@ MEASURED = {
 }
 """Unit and meaning of what is measured, by the name of its columns."""
 
-_LIMITS = ("low", "high", "baseline", "chance")
+_LIMITS = ("low", "high", "baseline", "chance", "majority")
 
 Row = dict[str, Any]
 

@@ -76,7 +76,7 @@ SECONDS_PER_IMAGE = {
     "learned": 1.5e-3,
     "sampled": 0.6e-3,
     "checks": 0.3e-3,
-    "inversion": 1.0e-3,
+    "inversion": 1.5e-3,
 }
 """Forecast: seconds a training image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
 

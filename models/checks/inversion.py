@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoints import Saved, with_prefix
+from models.checks import inversion_controls
 from models.checks.fitting import predict_logits
 from models.checks.inversion_config import InversionConfig
 from models.checks.inverter import fit_inverter, invert
@@ -24,7 +25,6 @@ from models.measurement import Control, Measurement
 from models.randomness import derive_seed
 from models.representation.instruments import Perceptual, fit_perceptual, frozen, perceptual_network
 
-CHECK, DECODER = "inversion", "decoder"
 SSIM, ACCURACY = "inversion_ssim", "inversion_identity_accuracy"
 METRICS = (SSIM, "inversion_psnr", "inversion_feature_distance", ACCURACY)
 """What is measured of the reconstructions."""
@@ -98,19 +98,6 @@ class InversionBaseline:
         return cls(honest, saved.note["guess"], controls, saved.part("features"))
 
 
-def blended(covers: Release, inputs: Release, share: float) -> Release:
-    """Return covers with ``share``, in (0, 1], of their inputs in them, rounded: a leak that anybody can see."""
-
-    def blend(cover: Tensor, given: Tensor) -> Tensor:
-        return ((1 - share) * cover.float() + share * given.float()).round().to(torch.uint8)
-
-    return Release(
-        blend(covers.train, inputs.train),
-        blend(covers.validation, inputs.validation),
-        blend(covers.test, inputs.test),
-    )
-
-
 def invert_honest(
     honest: Release,
     planted: Release,
@@ -145,8 +132,8 @@ def invert_honest(
     mean_face = to_float(subject.inputs.train).mean(0).expand(len(honest.test), -1, -1, -1)
     guess = Reading(_values(mean_face, subject, perceptual))
     controls = (
-        _planted(read(planted, "planted").estimate(SSIM), baseline[SSIM], config),
-        _strength_zero([reading.estimate(SSIM).value for reading in readings], config),
+        inversion_controls.planted_input(read(planted, "planted").estimate(SSIM), baseline[SSIM], config),
+        inversion_controls.strength_zero([reading.estimate(SSIM).value for reading in readings], config),
     )
     state = {name: tensor.cpu() for name, tensor in classifier.state_dict().items()}
     return InversionBaseline(baseline, {name: guess.estimate(name).value for name in METRICS}, controls, state)
@@ -244,18 +231,3 @@ def _mean(readings: Sequence[Reading], metric: str, images: int) -> Estimate:
     if metric == ACCURACY:
         return mean_accuracy([reading.estimate(metric).value for reading in readings], images)
     return Reading({metric: torch.stack([reading.values[metric] for reading in readings]).mean(0)}).estimate(metric)
-
-
-def _planted(found: Estimate, honest: Estimate, config: InversionConfig) -> Control:
-    above = honest.value + config.excess
-    required = f"SSIM > {above:.3f} (baseline + {config.excess:g}) at {config.planted_share:.0%} of the input"
-    passed = found.value > above  # False for NaN
-    return Control(CHECK, DECODER, "planted_input", found.value, found.low, found.high, required, bool(passed))
-
-
-def _strength_zero(values: Sequence[float], config: InversionConfig) -> Control:
-    """Hold each honest seed against the mean of the others, as a release is held against the baseline."""
-    total = sum(values)
-    worst = max(value - (total - value) / (len(values) - 1) for value in values)
-    required = f"SSIM above the other honest seeds <= {config.excess:g}"
-    return Control(CHECK, DECODER, "strength_0", worst, worst, worst, required, bool(worst <= config.excess))
