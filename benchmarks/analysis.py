@@ -4,7 +4,7 @@
     python -m benchmarks.analysis --trials 1000 --galleries 500
 
 The records are synthetic: the columns, parameters and checks of the default study, 12 steps of history a trial, values
-from a formula with noise, a third of the trials feasible. What is measured is ``python -m analysis report``: reading the
+from a formula with noise. What is measured is ``python -m analysis report``: reading the
 records, all computing, writing the file. Galleries are of the size and kind that a study draws, and none by default.
 """
 
