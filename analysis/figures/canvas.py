@@ -56,6 +56,8 @@ class Canvas:
 
     def _referred(self, item: dict[str, Any], row: int, col: int) -> dict[str, Any]:
         found = dict(item)
+        if found.get("xref") == found.get("yref") == "paper":  # Anywhere, even where there is no panel.
+            return found
         for name, axis in zip(("xref", "yref"), self._axes(row, col), strict=True):
             stated = found.get(name)
             found[name] = axis if stated is None else f"{axis} domain" if stated == "domain" else stated
