@@ -23,9 +23,8 @@ def open_page(address: str, profile: Path, *, milliseconds: int = 8000) -> tuple
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
     options += ["--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"]
     options += ["--window-size=1400,1200", f"--virtual-time-budget={milliseconds}", f"--user-data-dir={profile}"]
-    done = subprocess.run(
-        [BROWSER, *options, "--dump-dom", address], capture_output=True, text=True, timeout=240, check=True
-    )
+    command = [BROWSER, *options, "--dump-dom", address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 

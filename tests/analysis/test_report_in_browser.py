@@ -34,7 +34,8 @@ FILTER = """
   axis.value = "objective2";
   axis.dispatchEvent(new Event("change"));
   document.body.dataset.switched = document.getElementById("plot-explorer").dataset.front;
-  document.getElementById("plot-parallel").emit("plotly_selected", { points: [{ customdata: 12 }, { customdata: 6 }], range: { x: [3.9, 4.1] } });
+  const points = [{ customdata: 12 }, { customdata: 6 }];
+  document.getElementById("plot-parallel").emit("plotly_selected", { points, range: { x: [2.9, 3.1] } });
 """
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason=MISSING)]
