@@ -1,14 +1,17 @@
-"""``python -m analysis``: reports and selections from the folder of a study."""
+"""``python -m analysis``: reports, comparisons and selections from the folders of studies."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.compare import compare
+from analysis.compare_page import write_comparison
 from analysis.errors import AnalysisError
 from analysis.records import load_study
 from analysis.report import write_report
 from analysis.select import select, write_selection
+from analysis.watch import watch
 from analysis.weights import weights_removed
 from analysis.words import count
 
@@ -50,6 +53,31 @@ def parser() -> argparse.ArgumentParser:
         "--allow-infeasible", action="store_true", help="choose among all measured trials, bounds kept or not"
     )
     chosen.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/best.yaml)")
+    compared = commands.add_parser(
+        "compare",
+        help="put several studies side by side",
+        description="Write one self-contained HTML file with several studies side by side: what each reached within "
+        "its bounds with intervals, feasible hypervolume on one range, outcomes, time, and which settings differ.",
+    )
+    compared.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="folders that `python -m study` wrote")
+    compared.add_argument(
+        "--output",
+        type=Path,
+        default=Path("compare.html"),
+        metavar="FILE",
+        help="where to write (default: %(default)s)",
+    )
+    watched = commands.add_parser(
+        "watch",
+        help="show a running study in the browser",
+        description="Serve the report of a study to this machine only, at 127.0.0.1. It is drawn from the records and "
+        "follows them while the study runs. Ctrl-C ends it.",
+    )
+    watched.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` writes")
+    watched.add_argument("--port", type=int, default=8899, help="port, 0 for any that is free (default: %(default)s)")
+    watched.add_argument(
+        "--seconds", type=float, default=5.0, help="between two looks at the records, at least 1 (default: %(default)g)"
+    )
     return main_parser
 
 
@@ -57,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, or 2 with a message where something has to be mended."""
     options = parser().parse_args(arguments)
     try:
-        return {"report": _report, "select": _select}[options.command](options)
+        return {"report": _report, "select": _select, "compare": _compare, "watch": _watch}[options.command](options)
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -91,6 +119,18 @@ def _select(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     print(f"{output}: trial {', '.join(map(str, selection.trials))}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    found = compare(tuple(load_study(folder) for folder in options.folders))
+    write_comparison(found, options.output)
+    print(f"{options.output}: {len(found.studies)} studies, {options.output.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    watch(options.folder, port=options.port, seconds=options.seconds)
     return 0
 
 

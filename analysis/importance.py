@@ -27,7 +27,7 @@ FEWEST_IN_BIN = 3
 SHUFFLES = 199
 FEWEST = 8
 """Trials that a parameter needs, in all strata together."""
-MOST_TRIALS = 2_000
+MOST_TRIALS = 1_000
 """Trials that enter; of more an even sample does."""
 SIGNIFICANT = 0.05
 """p-value above which an importance counts as indistinguishable from chance. Each cell is judged for itself."""
@@ -101,8 +101,23 @@ def _judge(values: list[object], strata: NDArray[np.int64], targets: Floats) -> 
     if used.sum() < FEWEST:
         return None
     _, codes = np.unique(cells[used], return_inverse=True)
-    results = [_explained(codes, strata[used], targets[used, index]) for index in range(targets.shape[1])]
+    shuffles: dict[bytes, NDArray[np.int64]] = {}
+    results = []
+    for index in range(targets.shape[1]):
+        target = targets[used, index]
+        known = ~np.isnan(target)
+        if known.tobytes() not in shuffles:  # Targets that the same trials have share their shuffles.
+            shuffles[known.tobytes()] = _shuffles(strata[used][known])
+        results.append(_explained(codes[known], strata[used][known], target[known], shuffles[known.tobytes()]))
     return np.asarray([item[0] for item in results]), np.asarray([item[1] for item in results]), int(used.sum())
+
+
+def _shuffles(strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return, column by column, rows in random order within their stratum, (trials, SHUFFLES)."""
+    keys = np.random.default_rng(0).random((len(strata), SHUFFLES)) + strata[:, None]
+    orders = np.empty(keys.shape, dtype=np.int64)
+    orders[np.argsort(strata, kind="stable")] = np.argsort(keys, axis=0)  # Sorted by stratum, at random within each.
+    return orders
 
 
 def _groups(values: list[object]) -> NDArray[np.int64]:
@@ -118,20 +133,17 @@ def _groups(values: list[object]) -> NDArray[np.int64]:
     return np.searchsorted(edges, codes, side="left").astype(np.int64)
 
 
-def _explained(cells: NDArray[np.int64], strata: NDArray[np.int64], target: Floats) -> tuple[float, float]:
-    known = ~np.isnan(target)
-    if known.sum() < FEWEST:
+def _explained(
+    cells: NDArray[np.int64], strata: NDArray[np.int64], target: Floats, orders: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return the share explained beyond chance and its p-value; NaN where the target does not vary."""
+    if len(target) < FEWEST:
         return float("nan"), float("nan")
-    cells, strata = cells[known], strata[known]
-    centred = target[known] - _means(strata, target[known][:, None])[strata, 0]
+    centred = target - _means(strata, target[:, None])[strata, 0]
     total = float(centred @ centred)
-    if total <= 1e-12 * max(1.0, float(target[known] @ target[known])):
+    if total <= 1e-12 * max(1.0, float(target @ target)):
         return float("nan"), float("nan")
-    rng = np.random.default_rng(0)
-    keys = rng.random((len(centred), SHUFFLES)) + strata[:, None]
-    places = np.argsort(strata, kind="stable")
-    shuffled = np.empty((len(centred), SHUFFLES))
-    shuffled[places] = centred[np.argsort(keys, axis=0)]  # Sorted by stratum, at random within each.
+    shuffled = centred[orders]
     columns = np.concatenate([centred[:, None], shuffled], axis=1)
     counts = np.bincount(cells)[:, None]
     explained = (_means(cells, columns) ** 2 * counts).sum(axis=0) / total

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
-from analysis.parts import read_records
+from analysis.parts import Cache, read_records
 from analysis.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -113,11 +113,12 @@ class Study:
         return {name: self.metrics[name] for name in names}
 
 
-def load_study(folder: Path) -> Study:
+def load_study(folder: Path, cache: Cache | None = None) -> Study:
     """Read a study folder.
 
     Args:
         folder: What ``python -m study`` wrote; the study may still be running.
+        cache: Files that need not be read again, for one who reads a running study many times.
 
     Returns:
         The study, trials in order of their number.
@@ -126,7 +127,7 @@ def load_study(folder: Path) -> Study:
         AnalysisError: If the folder is no study, holds no trial yet, is of an unknown schema version, or lacks columns
             that its own metadata promises; the message says what to do.
     """
-    records = read_records(folder)
+    records = read_records(folder, cache)
     schema, table = records.schema, records.trials
     _refuse_missing_columns(schema, table)
     warnings = list(records.warnings)

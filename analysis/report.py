@@ -59,6 +59,10 @@ class Live:
     seconds: float
     """Between two looks at the records."""
 
+    def tag(self) -> str:
+        """Return the element of the page's head that its script looks for."""
+        return f'<meta name="records" content="{escape(self.stamp)}" data-seconds="{self.seconds:g}">'
+
 
 def build_report(study: Study, *, artifacts: str = "artifacts", live: Live | None = None) -> Report:
     """Build the report of a study.
@@ -96,20 +100,20 @@ def build_report(study: Study, *, artifacts: str = "artifacts", live: Live | Non
         frame.words(study),
     )
     data = page_data(shown, chances, points) | _more_data(study, shown, matters, galleries, order)
-    page = Template(_asset("report.html")).substitute(
+    page = Template(asset("report.html")).substitute(
         title=escape(f"{study.schema.study}: what the privacy checks noticed"),
-        style=_asset("report.css"),
+        style=asset("report.css"),
         plotly=get_plotlyjs(),
-        script="".join(_asset(f"{name}.js") for name in SCRIPTS),
+        script=page_script(*SCRIPTS),
         head=frame.head(study),
-        live=""
-        if live is None
-        else f'<meta name="records" content="{escape(live.stamp)}" data-seconds="{live.seconds:g}">\n',
+        live="" if live is None else live.tag(),
         connect="'none'" if live is None else "'self'",
         navigation="".join(f'<a href="#{part.anchor}">{escape(part.short)}</a>' for part in parts),
-        body="".join(_section(part) for part in parts),
-        figures=_json_block("figures", {name: _figure(item) for part in parts for name, item in part.figures.items()}),
-        data=_json_block("study-data", data),
+        body="".join(section(part) for part in parts),
+        figures=json_block(
+            "figures", {name: figure_data(item) for part in parts for name, item in part.figures.items()}
+        ),
+        data=json_block("study-data", data),
     )
     return Report(page, (*study.warnings, *_gallery_warnings(galleries)))
 
@@ -184,15 +188,23 @@ def _numeric(study: Study) -> int:
     return varied
 
 
-def _asset(name: str) -> str:
+def page_script(*names: str) -> str:
+    """Return parts of the page's script in one scope of their own."""
+    parts = "".join(asset(f"{name}.js") for name in names)
+    return f'(function () {{\n  "use strict";\n{parts}}})();'
+
+
+def asset(name: str) -> str:
+    """Return the text of a file of the page."""
     return files("analysis").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _section(part: Section) -> str:
+def section(part: Section) -> str:
+    """Return a section as HTML."""
     return f'<section id="{part.anchor}"><h2>{escape(part.title)}</h2>{part.html}</section>'
 
 
-def _figure(figure: go.Figure) -> object:
+def figure_data(figure: go.Figure) -> object:
     """Return a figure as plain values, without the hover texts of trials, which the page has once for all figures."""
     found = json.loads(figure.to_json())
     for trace in found["data"]:
@@ -202,7 +214,7 @@ def _figure(figure: go.Figure) -> object:
     return found
 
 
-def _json_block(identifier: str, value: object) -> str:
+def json_block(identifier: str, value: object) -> str:
     """Return JSON inside a script element; "<" is escaped, so that no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{identifier}">{text}</script>'

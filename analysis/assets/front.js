@@ -81,6 +81,7 @@
     const layout = layoutOf(540, { xaxis: axisOf(x), yaxis: axisOf(y), dragmode: "select", uirevision: state.x + state.y, selections: [], ...markLines(x, y) });
     Plotly.react(place, frontTraces(x, y), layout, config);
     place.setAttribute("data-front", frontPlaces.map((found) => data.trials[found]).sort((a, b) => a - b).join(" "));
+    place.setAttribute("data-axes", state.x + " " + state.y);
     ringChosen();
   }
   // A ring around the trial that the panel shows.

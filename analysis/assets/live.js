@@ -1,7 +1,10 @@
   // ---- a page that `python -m analysis watch` serves asks now and then whether the records changed ----
   const live = document.querySelector('meta[name="records"]');
   if (live) {
-    const badge = make("div", { class: "live", role: "status" }, "live");
+    const badge = document.createElement("div");
+    badge.className = "live";
+    badge.setAttribute("role", "status");
+    badge.textContent = "live";
     document.body.append(badge);
     const ask = async () => {
       try {

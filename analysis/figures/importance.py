@@ -3,6 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from analysis.figures.canvas import Canvas
 from analysis.figures.theme import INK, figure
 from analysis.importance import SIGNIFICANT, Importance
 from analysis.words import escape_plotly, number
@@ -40,6 +41,7 @@ def draw_importance(found: Importance) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     )
+    canvas = Canvas(drawn, panels=False)
     for i, name in enumerate(names):
         for j, target in enumerate(targets):
             share = float(found.share[i, j])
@@ -48,7 +50,8 @@ def draw_importance(found: Importance) -> go.Figure:
             sure = bool(stands[i, j])
             text = f"<b>{number(share, 2)}</b>" if sure else f"({number(share, 2)})"
             colour = "#ffffff" if sure and share > 0.55 else INK if sure else "#7b8794"
-            drawn.add_annotation(x=target, y=name, text=text, showarrow=False, font={"size": 12, "color": colour})
+            canvas.write(x=target, y=name, text=text, font={"size": 12, "color": colour})
+    canvas.finish()
     drawn.update_xaxes(side="top", showgrid=False, showline=False, ticks="", tickangle=0, automargin=False)
     drawn.update_yaxes(autorange="reversed", showgrid=False, showline=False, ticks="")
     return drawn
