@@ -15,6 +15,8 @@ RAY_FILES = {
     "study/searcher.py",
     "study/early_stopping.py",
     "study/task_pool.py",
+    "study/final_group.py",
+    "study/final_worker.py",
 }
 
 
