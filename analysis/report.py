@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from analysis import frame, sections
+from analysis.audit import audit_sections
 from analysis.gallery import Galleries, embed_all
 from analysis.panel import panel_data
 from analysis.points import describe_points
@@ -55,6 +56,7 @@ def build_report(study: Study) -> Report:
         sections.parameters(study, points, order),
         sections.trials(study, order),
         sections.controls(study),
+        *audit_sections(study),
         frame.setting(study),
         frame.words(study),
     )
