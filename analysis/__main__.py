@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.errors import AnalysisError
+from analysis.export import export
 from analysis.records import load_study
 from analysis.report import write_report
 from analysis.select import select, write_selection
@@ -50,6 +51,14 @@ def parser() -> argparse.ArgumentParser:
         "--allow-infeasible", action="store_true", help="choose among all measured trials, bounds kept or not"
     )
     chosen.add_argument("--output", type=Path, metavar="FILE", help="where to write (default: DIR/best.yaml)")
+    exported = commands.add_parser(
+        "export",
+        help="write trials as CSV and Parquet, and every figure as a file",
+        description="Write the trials as CSV and Parquet, and every figure of the report as HTML and, where a Chromium "
+        "or Chrome is installed, as PNG and SVG.",
+    )
+    exported.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` wrote")
+    exported.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: DIR/export)")
     return main_parser
 
 
@@ -57,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, or 2 with a message where something has to be mended."""
     options = parser().parse_args(arguments)
     try:
-        return {"report": _report, "select": _select}[options.command](options)
+        return {"report": _report, "select": _select, "export": _export}[options.command](options)
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -91,6 +100,15 @@ def _select(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     print(f"{output}: trial {', '.join(map(str, selection.trials))}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    output = options.output or options.folder / "export"
+    found = export(options.folder, output)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{output}: {count(len(found.files), 'file')}")
     return 0
 
 

@@ -15,7 +15,7 @@ def draw_margins_twice(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Draw margins with their 95 % intervals, a line a trial and check; at most 0 is within the bound.
 
     Args:
-        rows: Comparisons of margins: ``trial``, ``name``, and ``search`` and ``audit``, each with ``_low`` and ``_high``.
+        rows: Comparisons of margins: ``trial``, ``name``, ``search`` and ``audit``, both with ``_low`` and ``_high``.
     """
     labels = [f"trial {row['trial']} · {escape_plotly(metric_label(str(row['name'])))}" for row in rows]
     drawn = figure(140 + ROW_PIXELS * len(rows))
