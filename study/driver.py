@@ -15,11 +15,13 @@ from dataclasses import replace
 import ray
 from ray import tune
 
+from study.callbacks import TensorBoardCallback, named_callbacks
 from study.cluster import token_problems
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.environment import environment
 from study.evaluation import metrics_of
+from study.event_files import EventFiles
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
@@ -184,7 +186,11 @@ def _tune(
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=[HeartbeatCallback(searcher)],
+        callbacks=[
+            HeartbeatCallback(searcher),
+            TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
+            *named_callbacks(config),
+        ],
         trial_dirname_creator=lambda trial: trial.trial_id,
         stop=StudyStopper(searcher, spending),
         verbose=0,

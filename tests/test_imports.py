@@ -14,6 +14,7 @@ RAY_FILES = {
     "study/driver.py",
     "study/searcher.py",
     "study/early_stopping.py",
+    "study/callbacks.py",
     "study/task_pool.py",
     "study/final_group.py",
     "study/final_worker.py",
