@@ -8,6 +8,7 @@ from pathlib import Path
 from analysis.compare import compare
 from analysis.compare_page import write_comparison
 from analysis.errors import AnalysisError
+from analysis.export import export
 from analysis.records import load_study
 from analysis.report import write_report
 from analysis.select import select, write_selection
@@ -78,6 +79,14 @@ def parser() -> argparse.ArgumentParser:
     watched.add_argument(
         "--seconds", type=float, default=5.0, help="between two looks at the records, at least 1 (default: %(default)g)"
     )
+    exported = commands.add_parser(
+        "export",
+        help="write trials as CSV and Parquet, and every figure as a file",
+        description="Write the trials as CSV and Parquet, and every figure of the report as HTML and, where a Chromium "
+        "or Chrome is installed, as PNG and SVG.",
+    )
+    exported.add_argument("folder", type=Path, metavar="DIR", help="folder that `python -m study` wrote")
+    exported.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: DIR/export)")
     return main_parser
 
 
@@ -85,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, or 2 with a message where something has to be mended."""
     options = parser().parse_args(arguments)
     try:
-        return {"report": _report, "select": _select, "compare": _compare, "watch": _watch}[options.command](options)
+        commands = {"report": _report, "select": _select, "compare": _compare, "watch": _watch, "export": _export}
+        return commands[options.command](options)
     except AnalysisError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -131,6 +141,15 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     watch(options.folder, port=options.port, seconds=options.seconds)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    output = options.output or options.folder / "export"
+    found = export(options.folder, output)
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{output}: {count(len(found.files), 'file')}")
     return 0
 
 

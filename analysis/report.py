@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from analysis import frame, sections
+from analysis.audit import audit_sections
 from analysis.course import course
 from analysis.explorer import explorer
 from analysis.feasibility import feasibility
@@ -24,8 +25,8 @@ from analysis.fronts import bound_lines, reference_value
 from analysis.gallery import Galleries, artifacts_address, embed_all
 from analysis.history import load_curves
 from analysis.importance import Importance, importance
-from analysis.parameter_sections import parameters
 from analysis.laundering_section import laundering
+from analysis.parameter_sections import parameters
 from analysis.payload import numbers, page_data
 from analysis.points import describe_points
 from analysis.ranking import best_feasible, ranked
@@ -96,6 +97,7 @@ def build_report(study: Study, *, artifacts: str = "artifacts", live: Live | Non
         parameters(matters, numeric=_numeric(shown)),
         *laundering(study),
         sections.controls(study),
+        *audit_sections(study),
         frame.setting(study),
         frame.words(study),
     )

@@ -80,8 +80,8 @@ def plan_audit(
     study = read_earlier_study(folder, "DIR")
     problems = [] if seeds >= 1 else [f"--seeds {seeds}: must be a whole number >= 1"]
     data = _judged_on_audit(config.data, problems)
-    checks, name = _battery(config, own, tree, problems)
-    objective = _with_bounds(config, checks.get("bounds") or {}, problems)
+    checks, name = battery(config, own, tree, problems)
+    objective = with_bounds(config, checks.get("bounds") or {}, problems)
     experiment = load_experiment(config.experiment)
     problems += experiment.config_problems(data, checks["adversaries"])
     if problems:
@@ -118,7 +118,7 @@ def _judged_on_audit(data: Mapping[str, Any], problems: list[str]) -> dict[str, 
     return {**data, "split": {**split, "judged": AUDIT}}
 
 
-def _battery(
+def battery(
     config: StudyConfig, overrides: Sequence[str], tree: Path, problems: list[str]
 ) -> tuple[dict[str, Any], str]:
     """Return the ``checks`` group of the audit and its name."""
@@ -135,7 +135,7 @@ def _battery(
     return {"adversaries": dict(group.get("adversaries") or {}), "bounds": group.get("bounds") or {}}, name
 
 
-def _with_bounds(config: StudyConfig, bounds: Mapping[str, Any], problems: list[str]) -> ObjectiveConfig:
+def with_bounds(config: StudyConfig, bounds: Mapping[str, Any], problems: list[str]) -> ObjectiveConfig:
     """Return the study's objectives and bounds, with the bounds of checks that only the audit's battery has."""
     infos = metrics_of(load_experiment(config.experiment), config.data)
     own = {bound.check for bound in config.objective.bounds}

@@ -146,6 +146,8 @@ def read_config(
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend([] if resume else _output_problems(output))
     root.raw("resume")  # of a new study: null
+    # Not in the folders of studies that were started before there were callbacks.
+    problems.extend([] if not root.raw("callbacks") else _callback_problems(root.raw("callbacks")))
     root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
@@ -225,6 +227,12 @@ def _set_channel(channel: str, trial: dict[str, Any], fixed: dict[str, Any], pro
         problems.append(f"channel={channel!r}: this experiment has no channel; leave it out")
         return
     trial["channel"] = fixed["channel"] = channel
+
+
+def _callback_problems(names: Any) -> list[str]:
+    from study.callbacks import callback_problems  # Ray takes a second to import
+
+    return callback_problems(names)
 
 
 def _read_budget(group: Any, problems: list[str]) -> Budget:

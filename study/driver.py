@@ -16,12 +16,14 @@ import ray
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
+from study.callbacks import TensorBoardCallback, named_callbacks
 from study.capacity import CapacityCallback
 from study.cluster import ClusterConfig
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.environment import environment
 from study.evaluation import metrics_of
+from study.event_files import EventFiles
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
@@ -176,7 +178,11 @@ def _tune(
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     limiter = ConcurrencyLimiter(searcher, share.concurrent)
-    callbacks: list[tune.Callback] = [HeartbeatCallback(searcher)]
+    callbacks: list[tune.Callback] = [
+        HeartbeatCallback(searcher),
+        TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
+        *named_callbacks(config),
+    ]
     if config.cluster.address:
         callbacks.append(CapacityCallback(config, share, limiter, searcher.progress.say))
     tune.run(

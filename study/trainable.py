@@ -11,6 +11,7 @@ from typing import Any
 
 from ray import tune
 
+from study.event_files import scalars
 from study.trial_run import TrialRun, TrialTask
 
 REPORT = "report"
@@ -34,7 +35,7 @@ class StudyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Work for one epoch; the last report carries ``done``."""
         report = self._run.step()
-        return {REPORT: report, "done": report.done}
+        return {REPORT: report, "done": report.done, **scalars(report)}  # the last for callbacks other than ours
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write all state of the trial; Ray asks for it when a scheduler pauses one."""

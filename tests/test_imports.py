@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 RAY_FILES = {
     f"study/{name}.py"
-    for name in ("trainable", "driver", "searcher", "early_stopping", "preflight", "capacity", "task_pool")
+    for name in (
+        "trainable",
+        "driver",
+        "searcher",
+        "early_stopping",
+        "preflight",
+        "capacity",
+        "callbacks",
+        "task_pool",
+        "final_group",
+        "final_worker",
+    )
 }
 
 
