@@ -26,7 +26,8 @@ from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
-from study.preflight import preflight, unreachable
+from study.packing import Node, Packing
+from study.preflight import alive_nodes, offers, preflight, unreachable
 from study.progress import Progress
 from study.quota import Quota
 from study.records import Records, read_parts
@@ -105,6 +106,7 @@ def _run(
     quota = Quota(config, progress.say)
     quota.catch_up(search.told)
     spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
+    packing = _packing(config, share)
     searcher = StudySearcher(
         config,
         load_experiment(config.experiment),
@@ -112,12 +114,13 @@ def _run(
         records,
         progress,
         spending,
-        make_task=lambda proposal: _task(config, share, folder, proposal),
+        make_task=lambda proposal: _task(config, share, folder, packing, proposal),
         forget=lambda number, replicate: _forget(folder, quota, number, replicate),
+        measured=lambda proposal, use: packing.note(proposal.trial, use),
     )
     try:
         with _terminated_like_interrupted():
-            _tune(config, share, searcher, spending, _early_stopping(config, records))
+            _tune(config, packing, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
         _complete(folder, search, records, quota)
@@ -171,14 +174,21 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _packing(config: StudyConfig, share: Plan) -> Packing:
+    """Return what trials ask for, knowing what was measured of those that are recorded."""
+    nodes = offers(alive_nodes()) if ray.is_initialized() else [Node(share.cpus, share.gpus, 0.0)]
+    packing = Packing(config.resources, share, nodes, config.space.strata)
+    for row in read_parts(config.output):
+        packing.restore(row, config.trial)
+    return packing
+
+
 def _tune(
-    config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+    config: StudyConfig, packing: Packing, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    limiter = ConcurrencyLimiter(searcher, share.concurrent)
-    callbacks: list[tune.Callback] = [HeartbeatCallback(searcher)]
-    if config.cluster.address:
-        callbacks.append(CapacityCallback(config, share, limiter, searcher.progress.say))
+    limiter = ConcurrencyLimiter(searcher, packing.concurrent)
+    capacity = CapacityCallback(config, packing, limiter, searcher.progress.say)
     tune.run(
         StudyTrainable,
         name="tune",
@@ -186,11 +196,10 @@ def _tune(
         search_alg=limiter,
         scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
-        resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=callbacks,
+        callbacks=[HeartbeatCallback(searcher), capacity],
         trial_dirname_creator=lambda trial: trial.trial_id,
         stop=StudyStopper(searcher, spending),
         verbose=0,
@@ -199,7 +208,8 @@ def _tune(
         raise searcher.failure
 
 
-def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Proposal) -> TrialTask:
+def _task(config: StudyConfig, share: Plan, folder: StudyFolder, packing: Packing, proposal: Proposal) -> TrialTask:
+    request = packing.request(proposal.trial, alone=proposal.alone)
     return TrialTask(
         experiment=config.experiment,
         number=proposal.number,
@@ -212,9 +222,10 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Propo
         run=folder.run,
         cache=str(config.cache),
         device=share.device,
-        threads=max(1, int(share.cpus)),
+        threads=max(1, int(min(share.cpus, request.cpus))),
         checkpoint_every=config.checkpoint_every,
         replicate=proposal.replicate,
+        resources=request.bundle(),
     )
 
 
