@@ -28,7 +28,8 @@ from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
-from study.preflight import preflight, unreachable
+from study.packing import Node, Packing
+from study.preflight import alive_nodes, offers, preflight, unreachable
 from study.progress import Progress
 from study.quota import Quota
 from study.records import Records, read_parts
@@ -107,6 +108,7 @@ def _run(
     quota = Quota(config, progress.say)
     quota.catch_up(search.told)
     spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
+    packing = _packing(config, share)
     searcher = StudySearcher(
         config,
         load_experiment(config.experiment),
@@ -114,12 +116,13 @@ def _run(
         records,
         progress,
         spending,
-        make_task=lambda proposal: _task(config, share, folder, proposal),
+        make_task=lambda proposal: _task(config, share, folder, packing, proposal),
         forget=lambda number, replicate: _forget(folder, quota, number, replicate),
+        measured=lambda proposal, use: packing.note(proposal.trial, use),
     )
     try:
         with _terminated_like_interrupted():
-            _tune(config, share, searcher, spending, _early_stopping(config, records))
+            _tune(config, packing, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
         _complete(folder, search, records, quota)
@@ -173,18 +176,26 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _packing(config: StudyConfig, share: Plan) -> Packing:
+    """Return what trials ask for, knowing what was measured of those that are recorded."""
+    nodes = offers(alive_nodes()) if ray.is_initialized() else [Node(share.cpus, share.gpus, 0.0)]
+    packing = Packing(config.resources, share, nodes, config.space.strata)
+    for row in read_parts(config.output):
+        packing.restore(row, config.trial)
+    return packing
+
+
 def _tune(
-    config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+    config: StudyConfig, packing: Packing, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    limiter = ConcurrencyLimiter(searcher, share.concurrent)
+    limiter = ConcurrencyLimiter(searcher, packing.concurrent)
     callbacks: list[tune.Callback] = [
         HeartbeatCallback(searcher),
+        CapacityCallback(config, packing, limiter, searcher.progress.say),
         TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
         *named_callbacks(config),
     ]
-    if config.cluster.address:
-        callbacks.append(CapacityCallback(config, share, limiter, searcher.progress.say))
     tune.run(
         StudyTrainable,
         name="tune",
@@ -192,7 +203,6 @@ def _tune(
         search_alg=limiter,
         scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
-        resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
@@ -205,7 +215,8 @@ def _tune(
         raise searcher.failure
 
 
-def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Proposal) -> TrialTask:
+def _task(config: StudyConfig, share: Plan, folder: StudyFolder, packing: Packing, proposal: Proposal) -> TrialTask:
+    request = packing.request(proposal.trial, alone=proposal.alone)
     return TrialTask(
         experiment=config.experiment,
         number=proposal.number,
@@ -218,9 +229,10 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Propo
         run=folder.run,
         cache=str(config.cache),
         device=share.device,
-        threads=max(1, int(share.cpus)),
+        threads=max(1, int(min(share.cpus, request.cpus))),
         checkpoint_every=config.checkpoint_every,
         replicate=proposal.replicate,
+        resources=request.bundle(),
     )
 
 

@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from study.cluster import ClusterConfig, token_problems
 from study.config import ConfigError, StudyConfig
 from study.node_check import DRIVER_FILE, Answer, Question, look
+from study.packing import Node
 from study.resources import Plan, plan_nodes
 
 ANSWER_SECONDS = 120.0
@@ -70,7 +71,7 @@ def preflight(config: StudyConfig) -> Plan:
         )
     share = None
     try:
-        share = plan_nodes(config.resources, capacities(nodes))
+        share = plan_nodes(config.resources, [(node.cpus, node.gpus) for node in offers(nodes)])
     except ValueError as error:
         problems.append(str(error))
     problems.extend(node_problems(config, nodes))
@@ -88,9 +89,10 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def capacities(nodes: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """Return CPUs and GPUs of each node."""
-    return [(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)) for node in nodes]
+def offers(nodes: Sequence[Mapping[str, Any]]) -> list[Node]:
+    """Return what each node offers to trials."""
+    named = [node["Resources"] for node in nodes]
+    return [Node(each.get("CPU", 0.0), each.get("GPU", 0.0), each.get("memory", 0.0)) for each in named]
 
 
 def wait_for_nodes(cluster: ClusterConfig) -> list[dict[str, Any]]:

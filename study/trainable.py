@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune import PlacementGroupFactory
 
 from study.event_files import scalars
 from study.trial_run import TrialRun, TrialTask
@@ -22,6 +23,11 @@ TASK = "task"
 
 class StudyTrainable(tune.Trainable):
     """Runs the trials that it is given, one after another."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """Return what the trial asks for, decided when it was proposed."""
+        return PlacementGroupFactory([config[TASK]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first trial."""

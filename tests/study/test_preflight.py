@@ -12,7 +12,8 @@ import pytest
 from study.cluster import ClusterConfig
 from study.config import ConfigError, StudyConfig
 from study.node_check import DRIVER_FILE, Answer, Question, code_hash, look
-from study.preflight import capacities, differences, unreachable
+from study.packing import Node
+from study.preflight import differences, offers, unreachable
 from study.resources import ResourceConfig, concurrent, plan_nodes
 
 MakeConfig = Callable[..., StudyConfig]
@@ -150,9 +151,9 @@ def test_a_cluster_that_lost_its_nodes_still_asks_for_one_trial() -> None:
     assert concurrent(AUTO, [(0, 0)], 1.0, 0.0) == 1
 
 
-def test_capacities_are_those_of_each_node() -> None:
+def test_a_node_offers_what_ray_says_of_it() -> None:
     nodes = [{"Resources": {"CPU": 4.0, "GPU": 1.0, "memory": 1e9}}, {"Resources": {"memory": 1e9}}]
-    assert capacities(nodes) == [(4.0, 1.0), (0.0, 0.0)]
+    assert offers(nodes) == [Node(4.0, 1.0, 1e9), Node(0.0, 0.0, 1e9)]
 
 
 def test_slurm_and_kuberay_wait_for_the_nodes_of_their_job(
