@@ -22,10 +22,11 @@ from models.channel import Channel
 from models.checkpoints import Saved, save, with_prefix
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 from models.checks.battery import STRONG, judge_release
-from models.checks.config import CheckConfig
+from models.checks.config import STEGANALYSERS, CheckConfig
 from models.checks.fitting import predict_logits
 from models.checks.material import Release
 from models.checks.statistics import accuracy, majority_share
+from models.checks.steganalysis.detection import CHANCE
 from models.data import SPLITS, load_splits
 from models.hiding.carriers import SampledCarrier, Sanitised
 from models.hiding.config import SubversionConfig
@@ -236,9 +237,11 @@ class SubversionTrial:
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
-    """Return a measurement without a vote for each strong adversary that the configuration leaves out."""
+    """Return a measurement without a vote for each adversary and steganalyser that the configuration leaves out."""
     absent = replace(Measurement.not_measured(), votes=False)
-    return {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
+    identity = {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
+    silent = [name for name in STEGANALYSERS if name not in checks.steganalysers]
+    return identity | {f"{metric}.{name}": absent for metric in CHANCE for name in silent}
 
 
 def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:

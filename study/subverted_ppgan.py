@@ -11,7 +11,8 @@ from typing import Any
 
 from models.channel import PNG, Channel, channel_problems
 from models.checks.adversaries import IDENTITY_ADVERSARIES
-from models.checks.config import CheckConfig
+from models.checks.config import STEGANALYSERS, CheckConfig
+from models.checks.steganalysis.detectors import NETWORKS
 from models.hiding.config import SubversionConfig
 from models.hiding.keyed_config import KeyedConfig
 from models.hiding.learned import LearnedConfig
@@ -34,10 +35,16 @@ METRICS = {
     ),
     "expression_accuracy": MetricInfo("1", "expression accuracy of a classifier trained on released images"),
     "expression_accuracy_originals": MetricInfo("1", "expression accuracy of a classifier trained on originals"),
-    "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", ("high_pass",)),
-    "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", ("high_pass",)),
-    "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", ("high_pass",)),
-    "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", ("high_pass",)),
+    "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", STEGANALYSERS),
+    "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", STEGANALYSERS),
+    "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", STEGANALYSERS),
+    "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", STEGANALYSERS),
+    "steganalysis_p_e_100": MetricInfo("1", "error of that detector on 100 images at once", STEGANALYSERS),
+    "steganalysis_p_e_1000": MetricInfo("1", "error of that detector on 1,000 images at once", STEGANALYSERS),
+    "steganalysis_detection": MetricInfo("1", "share of stego images found at 1 % false alarms", STEGANALYSERS),
+    "steganalysis_detection_100": MetricInfo("1", "the same of pools of 100 images", STEGANALYSERS),
+    "steganalysis_detection_1000": MetricInfo("1", "the same of pools of 1,000 images", STEGANALYSERS),
+    "steganalysis_false_alarms": MetricInfo("1", "share of honest test images above that threshold", STEGANALYSERS),
 }
 
 SIGNALS = {
@@ -59,6 +66,12 @@ SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "s
 
 LEARNED_COST = {"cells": 1.0, "residual_unet": 2.5, "invertible": 2.1}
 """Forecast: seconds of the learned architectures relative to the first."""
+
+NETWORK_COST = {"high_pass": 1.0, "srnet": 2.1}
+"""Forecast: seconds of a step of a steganalyser's network relative to the first."""
+
+CLOSED_FORM_IMAGES = {"positions": 3500, "spam": 2300, "chi_square": 300, "sample_pairs": 800}
+"""Forecast: seconds of the other steganalysers on 6,000 pairs, in training images of the first network."""
 
 GPU_SPEED = 10.0
 """Forecast: assumed speed of a GPU against one CPU thread. Assumed, not measured."""
@@ -140,9 +153,11 @@ class SubvertedPPGAN:
         """Return the expected seconds of the trials: what they share once, its honest battery included."""
         battery = CheckConfig.from_mapping(checks)
         fits = {name: fit.steps * fit.batch_size for name, fit in battery.fits.items()}
-        judged = sum(fits[name] for name in battery.strong) + fits["expression"] + fits["steganalyser"]
+        steganalysis = sum(_detection_images(name, fits) for name in battery.steganalysers)
+        judged = sum(fits[name] for name in battery.strong) + fits["expression"] + steganalysis
         repeated = sum(fits[name] for name in battery.strong) + fits["expression"]
-        honest = battery.honest_seeds * repeated + fits["steganalyser"] + fits["bit_plane"]
+        planted = 1 + len(battery.controls.fainter_rates)
+        honest = battery.honest_seeds * repeated + planted * steganalysis + fits["bit_plane"]
         images = dict.fromkeys(SECONDS_PER_IMAGE, 0.0)
         images["checks"] = len(trials) * judged + fits["plain"] + fits["expression"] + fits["high_pass"]
         read = [read_trial(trial) for trial in trials]
@@ -170,6 +185,13 @@ class SubvertedPPGAN:
 
         config = read_trial(trial)
         return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
+
+
+def _detection_images(name: str, fits: Mapping[str, int]) -> float:
+    """Return what one steganalyser costs, in images that a high-pass network is trained on."""
+    if name in NETWORKS:
+        return fits[NETWORKS[name]] * NETWORK_COST[name]
+    return CLOSED_FORM_IMAGES[name]
 
 
 def _split_problems(data: Mapping[str, Any]) -> list[str]:

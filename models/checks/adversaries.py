@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.checks.steganalysis.networks import srnet
+
 TRUNCATION = 8.0
 """High-pass residuals are cut at this many grey levels: edges say nothing about changes of one level, and would drown
 them."""
@@ -110,6 +112,7 @@ ADVERSARIES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "high_pass": high_pass,
     "bit_plane": bit_plane,
     "steganalyser": steganalyser,
+    "steganalyser_srnet": srnet,
 }
 """Every adversary by name."""
 

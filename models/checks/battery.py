@@ -16,10 +16,13 @@ import torch
 
 from models.checks import controls as rules
 from models.checks.config import CheckConfig
-from models.checks.judging import detect, fit_and_read
+from models.checks.judging import fit_and_read
 from models.checks.material import Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
 from models.checks.statistics import Estimate, majority_share, mean_accuracy
+from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
+from models.checks.steganalysis.calibration import steganalysis_controls
+from models.checks.steganalysis.detection import detect
 from models.measurement import Control, Measurement
 from models.randomness import derive_seed
 
@@ -109,10 +112,7 @@ def judge_honest(
     honest = HonestBattery(accuracies, len(covers.test), ())
     known = _identity_controls(covers, labels, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
-    noisy = rules.with_independent_changes(covers, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise"))
-    steganalyser = config.fits["steganalyser"]
-    detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
-    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls))
+    known += steganalysis_controls(covers, config, seed=seed, device=device)
     return HonestBattery(accuracies, len(covers.test), tuple(known))
 
 
@@ -154,13 +154,10 @@ def judge_release(
         own_seed = derive_seed(seed, "release", metric)
         _, found[metric] = fit_and_read(network, config.fits[fit_name], released, truth, seed=own_seed, device=device)
     measurements = {metric: _measurement(metric, estimate, labels, honest) for metric, estimate in found.items()}
-    steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
-    detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
-    votes = honest.votes("steganalysis", "high_pass")
-    readings = {STEGANALYSIS_AUC: detected.auc, STEGANALYSIS_P_E: detected.p_e}
-    readings |= {f"steganalysis_auc_{pool}.high_pass": estimate for pool, estimate in detected.pooled.items()}
-    for metric, estimate in readings.items():
-        measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
+    own_seed = derive_seed(seed, "release", "steganalysis")
+    for name in config.steganalysers:
+        detected = detect(name, covers, released, config, seed=own_seed, device=device)
+        measurements |= detected.measurements(name, votes=honest.votes(STEGANALYSIS, name))
     return measurements, list(honest.controls)
 
 

@@ -6,6 +6,12 @@ from typing import Any
 
 from models.checks.adversaries import IDENTITY_ADVERSARIES
 
+STEGANALYSERS = ("high_pass", "positions", "srnet", "spam", "chi_square", "sample_pairs")
+"""Every steganalyser; see ``models.checks.steganalysis.detectors``."""
+
+FAST_STEGANALYSERS = ("high_pass", "positions")
+"""Those of the fast battery."""
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -63,7 +69,9 @@ class ControlConfig:
     """Share of the pixel values that the planted steganography changes by one grey level, in (0, 1]. 0.5 is what the
     lowest bit at full capacity causes."""
     noise_auc: float = 0.6
-    """AUC that the steganalyser must exceed on it, in (0.5, 1): that of the bound."""
+    """AUC that a steganalyser must exceed on it, in (0.5, 1): that of the bound."""
+    fainter_rates: tuple[float, ...] = (0.1,)
+    """Smaller shares, in (0, ``noise_rate``), at which it is recorded what each steganalyser still sees."""
 
     def problems(self, where: str) -> list[str]:
         """Return what is wrong, a line each."""
@@ -72,6 +80,12 @@ class ControlConfig:
             value = getattr(self, name)
             if not _number(value) or not 0 < value <= 1:
                 found.append(f"{where}.{name} = {value!r}; must lie in (0, 1]")
+        rates = self.fainter_rates
+        if not all(_number(rate) and _number(self.noise_rate) and 0 < rate < self.noise_rate for rate in rates):
+            found.append(
+                f"{where}.fainter_rates = {list(rates)}; must be numbers above 0 and below noise_rate = "
+                f"{self.noise_rate!r}"
+            )
         return found + _inside(self, where, ("noise_auc",), 0.5, 1)
 
 
@@ -82,11 +96,14 @@ def _default_fits() -> dict[str, FitConfig]:
         "bit_plane": FitConfig(steps=200, learning_rate=3e-3, evaluate_every=50),
         "expression": FitConfig(steps=200, evaluate_every=50),
         "steganalyser": FitConfig(steps=480, batch_size=64, weight_decay=0.01, evaluate_every=120, interim_images=250),
+        "steganalyser_srnet": FitConfig(
+            steps=480, batch_size=64, weight_decay=0.01, width=8, evaluate_every=120, interim_images=250
+        ),
     }
 
 
 FITS = tuple(_default_fits())
-"""What is trained: the three identity adversaries, the expression classifier (a plain network) and the steganalyser."""
+"""What is trained: three identity adversaries, the expression classifier (a plain network) and two steganalysers."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,8 @@ class CheckConfig:
 
     strong: tuple[str, ...] = IDENTITY_ADVERSARIES
     """Adversaries of the strong identity check, at least one; the worst counts."""
+    steganalysers: tuple[str, ...] = FAST_STEGANALYSERS
+    """Detectors of stego images, at least one; the strongest counts."""
     honest_seeds: int = 2
     """Trainings whose mean is the honest baseline, >= 2: with one, strength 0 could not be held against it."""
     fits: Mapping[str, FitConfig] = field(default_factory=_default_fits)
@@ -108,6 +127,10 @@ class CheckConfig:
         if unknown or not self.strong or len(set(self.strong)) < len(self.strong):
             known = ", ".join(IDENTITY_ADVERSARIES)
             found.append(f"adversaries.strong = {list(self.strong)}; must name at least one of {known}, each once")
+        named = self.steganalysers
+        if not named or set(named) - set(STEGANALYSERS) or len(set(named)) < len(named):
+            known = ", ".join(STEGANALYSERS)
+            found.append(f"adversaries.steganalysers = {list(named)}; must name at least one of {known}, each once")
         found += _whole_numbers(self, "adversaries", {"honest_seeds": 2})
         for name, fit in self.fits.items():
             found += fit.problems(f"adversaries.fits.{name}")
@@ -118,14 +141,16 @@ class CheckConfig:
         """Build the settings from a plain mapping, such as the ``adversaries`` part of a configuration.
 
         Args:
-            mapping: Any of ``strong`` (list of names), ``honest_seeds``, ``precision`` (of all fits), ``fits`` (name ->
-                fields of ``FitConfig``) and ``controls`` (fields of ``ControlConfig``). What is left out keeps its
-                default.
+            mapping: Any of ``strong`` and ``steganalysers`` (lists of names), ``honest_seeds``, ``precision`` (of all
+                fits), ``fits`` (name -> fields of ``FitConfig``) and ``controls`` (fields of ``ControlConfig``). What
+                is left out keeps its default.
 
         Raises:
             ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
         """
-        found = _unknown(mapping, ("strong", "honest_seeds", "precision", "fits", "controls"), "adversaries")
+        found = _unknown(
+            mapping, ("strong", "steganalysers", "honest_seeds", "precision", "fits", "controls"), "adversaries"
+        )
         given = _section(mapping, "fits", "adversaries", found)
         found += _unknown(given, FITS, "adversaries.fits")
         fits = {}
@@ -139,14 +164,26 @@ class CheckConfig:
             strong = (strong,)
         config = cls(
             strong=tuple(strong),
+            steganalysers=_listed(mapping.get("steganalysers", FAST_STEGANALYSERS)),
             honest_seeds=mapping.get("honest_seeds", cls.honest_seeds),
             fits=fits,
-            controls=_updated(ControlConfig(), controls, "adversaries.controls", found),
+            controls=_updated(ControlConfig(), _with_listed_rates(controls), "adversaries.controls", found),
         )
         found += config.problems()
         if found:
             raise ValueError("\n".join(found))
         return config
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    """Return a list of a configuration as a tuple; a single value stands for a list of it."""
+    return (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+
+
+def _with_listed_rates(controls: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "fainter_rates" not in controls:
+        return controls
+    return {**controls, "fainter_rates": _listed(controls["fainter_rates"])}
 
 
 def _updated(default: Any, values: Mapping[str, Any], where: str, found: list[str]) -> Any:
