@@ -18,7 +18,7 @@ from models.data import split_sizes
 from models.hiding.loading import WEIGHTS
 from models.measurement import Measurement
 from study.bounds import margin_limits
-from study.environment import PACKAGES, revision, version
+from study.environment import package_versions, revision
 from study.evaluation import metrics_of
 from study.experiments import load_experiment
 from study.nested import flatten
@@ -159,7 +159,7 @@ def _versions(plan: FinalPlan) -> str:
     code = revision(Path(__file__).resolve().parent.parent) or {}
     commit = f"{code.get('commit', 'unknown')}{' (changed)' if code.get('changed') else ''}"
     rows: list[tuple[Any, ...]] = [("python", platform.python_version()), ("code", commit)]
-    rows += [(name, version(name)) for name in PACKAGES]
+    rows += package_versions().items()
     rows.append((f"`{WEIGHTS}`, SHA-256", digest))
     return _table(("what", "version"), rows)
 

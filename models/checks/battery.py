@@ -23,16 +23,18 @@ from models.checks.calibration import (
     Planter,
     converged_control,
     planted_controls,
-    published_changes,
 )
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, with_detection_half_widths
-from models.checks.judging import NOT_MEASURED, detect, fit_and_read
+from models.checks.judging import NOT_MEASURED, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
 from models.checks.plants import Publish
 from models.checks.reading import Reading
 from models.checks.statistics import Estimate, majority_share, mean_accuracy
+from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
+from models.checks.steganalysis.calibration import steganalysis_controls
+from models.checks.steganalysis.detection import detect
 from models.checks.threats import NO_ACCESS, Access, Threat, metric_of, read_threat, same_for_every_seed, threats
 from models.checks.threats import STRONG as STRONG_CHECK
 from models.measurement import Control, Measurement
@@ -153,12 +155,7 @@ def judge_honest(
     honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
     known = _identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
-    noisy, levels = published_changes(
-        where, labels.identity, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise")
-    )
-    steganalyser = config.fits["steganalyser"]
-    detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
-    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls, levels=levels))
+    known += steganalysis_controls(where, labels.identity, config, seed=seed, device=device)
     return replace(honest, controls=tuple(known))
 
 
@@ -227,13 +224,10 @@ def judge_release(
     _, utility = fit_and_read("plain", fit, released, labels.expression, seed=own_seed, device=device)
     found[EXPRESSION] = Reading(utility)
     measurements = {metric: _measurement(metric, reading, labels, honest, config) for metric, reading in found.items()}
-    steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
-    detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
-    votes = honest.votes("steganalysis", "high_pass")
-    detections = {STEGANALYSIS_AUC: detected.auc, STEGANALYSIS_P_E: detected.p_e}
-    detections |= {f"steganalysis_auc_{pool}.high_pass": estimate for pool, estimate in detected.pooled.items()}
-    for metric, estimate in detections.items():
-        measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
+    own_seed = derive_seed(seed, "release", "steganalysis")
+    for name in config.steganalysers:
+        detected = detect(name, covers, released, config, seed=own_seed, device=device)
+        measurements |= detected.measurements(name, votes=honest.votes(STEGANALYSIS, name))
     return with_detection_half_widths(measurements, honest.test_images, config.controls), [
         *(control for control in honest.controls if control.control != CONVERGENCE),
         *(_convergence(name, measurements[name].converged, config) for name in honest.converged),
