@@ -14,7 +14,7 @@ from models.hiding.learned.networks import build_pair
 from models.image_quality import GREY_LEVEL, round_straight_through, ssim, to_float
 from models.losses import require_finite, update
 from models.randomness import seeded
-from models.runtime import reduced_precision
+from models.runtime import training_precision
 
 
 class Surrogate(Protocol):
@@ -79,18 +79,19 @@ class LearnedTraining:
             embedder, extractor = build_pair(
                 config.architecture, bits=self.bits, size=size, width=config.width, strength=strength
             )
-            self.embedder, self.extractor = embedder.to(device), extractor.to(device)
+            self.embedder = embedder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.extractor = extractor.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         ours = dict.fromkeys([*self.embedder.parameters(), *self.extractor.parameters()])  # couplings are in both
-        self.optimiser = torch.optim.Adam(list(ours), config.learning_rate)
+        self.optimiser = torch.optim.Adam(list(ours), config.learning_rate, fused=True)
         self._new_adversaries()
 
     def _new_adversaries(self) -> None:
         data = self.data
         with seeded(self.seed, "learned", "adversaries", self.epoch):
             adversaries = AdversariesInTheLoop(self.config, identities=data.identities, size=data.covers.shape[-1])
-        self.adversaries = adversaries.to(data.covers.device)
-        weights = list(self.adversaries.parameters())
-        self.adversaries_optimiser = torch.optim.Adam(weights, self.config.learning_rate) if weights else None
+        self.adversaries = adversaries.to(data.covers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        weights, rate = list(self.adversaries.parameters()), self.config.learning_rate
+        self.adversaries_optimiser = torch.optim.Adam(weights, rate, fused=True) if weights else None
 
     def run_epoch(self) -> dict[str, float]:
         """Train for one epoch and return the mean of each loss over its last ten steps.
@@ -117,11 +118,12 @@ class LearnedTraining:
 
     def _step(self) -> dict[str, Tensor]:
         rows = torch.randint(len(self.data.covers), (self.config.batch_size,), device=self.data.covers.device)
-        covers, secret = to_float(self.data.covers[rows]), self.secret(rows)
-        with reduced_precision(covers.device):
+        covers = to_float(self.data.covers[rows]).contiguous(memory_format=torch.channels_last)
+        secret = self.secret(rows)
+        with training_precision(covers.device):
             stego = round_straight_through(self.embedder(covers, secret))
         losses = self.adversaries_step(covers, stego.detach(), self.data.identity[rows])
-        with reduced_precision(covers.device):
+        with training_precision(covers.device):
             terms = self.terms(covers, stego, secret)
         update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
         return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
@@ -165,7 +167,7 @@ class LearnedTraining:
         """Update the adversaries in the loop once and return their losses; ``stego`` without gradients."""
         if self.adversaries_optimiser is None:
             return {}
-        with reduced_precision(covers.device):
+        with training_precision(covers.device):
             losses = self.adversaries.losses(self._published(covers), self._published(stego), identity)
         update(self.adversaries_optimiser, torch.stack(list(losses.values())).sum())
         return {name: loss.detach() for name, loss in losses.items()}
