@@ -1,6 +1,6 @@
 """Training of embedder and extractor, an epoch at a time, with adversaries in the loop and through a channel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from models.hiding.learned.adversaries import AdversariesInTheLoop
 from models.hiding.learned.config import LearnedConfig
 from models.hiding.learned.networks import build_pair
-from models.image_quality import GREY_LEVEL, round_straight_through, ssim, to_float
+from models.image_quality import round_straight_through, ssim, to_float
 from models.losses import require_finite, update
 from models.randomness import seeded
 from models.runtime import training_precision
@@ -102,14 +102,22 @@ class LearnedTraining:
         Notes:
             Random numbers follow from seed and epoch alone, so a restored training continues as if never stopped.
         """
-        if self.config.reset_every and self.epoch and self.epoch % self.config.reset_every == 0:
-            self._new_adversaries()
+        self.begin_epoch()
         steps: list[dict[str, Tensor]] = []
-        self.embedder.train()
-        self.extractor.train()
         with seeded(self.seed, "learned", self.epoch):
             for _ in range(self.config.steps_per_epoch):
                 steps.append(self._step())
+        return self.end_epoch(steps)
+
+    def begin_epoch(self) -> None:
+        """Start the adversaries anew where it is time, and have the networks in training mode."""
+        if self.config.reset_every and self.epoch and self.epoch % self.config.reset_every == 0:
+            self._new_adversaries()
+        self.embedder.train()
+        self.extractor.train()
+
+    def end_epoch(self, steps: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+        """Count an epoch whose steps had these losses; returns and raises what :meth:`run_epoch` does."""
         self.epoch += 1
         last = steps[-10:]
         losses = {name: float(torch.stack([step[name] for step in last]).mean()) for name in last[0]}
@@ -128,30 +136,39 @@ class LearnedTraining:
         update(self.optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
         return losses | {name: loss.detach() for name, (_, loss) in terms.items()}
 
-    def secret(self, rows: Tensor) -> Tensor:
-        """Return the secrets of a batch: images, given bits, or uniform bits, as encrypted ones are."""
+    def secret(self, rows: Tensor, random: torch.Generator | None = None) -> Tensor:
+        """Return the secrets of a batch: images, given bits, or uniform bits, as encrypted ones are.
+
+        Args:
+            rows: Which images of the train split.
+            random: Draws the bits, on the device; None: torch's global generator.
+        """
         data = self.data
         if self.bits is None:
             assert data.secrets is not None  # checked when built
             return to_float(data.secrets[rows])
         if data.bits is not None:
             return data.bits[rows]
-        return torch.randint(2, (len(rows), self.bits), device=rows.device).float()
+        return torch.randint(2, (len(rows), self.bits), device=rows.device, generator=random).float()
 
     def terms(self, covers: Tensor, stego: Tensor, secret: Tensor) -> dict[str, tuple[float, Tensor]]:
         """Return weight and loss of each term of embedder and extractor."""
-        config = self.config
         received = _arriving(stego, self.channel)
-        change = (stego - covers) / (max(self.embedder.strength, 1) * GREY_LEVEL)
+        change = (stego - covers) / self.embedder.get_buffer("unit")
         name, loss = self._reading_loss(received, secret)
-        terms = {name: (1.0, loss), "residual": (config.residual_weight, change.square().mean())}
+        losses = {name: loss, "residual": change.square().mean()}
+        if self.adversaries_optimiser is not None:
+            losses |= self.adversaries.embedder_losses(self.published(covers), self.published(stego))
+        weights = self.weights()
+        return {name: (weights[name], loss) for name, loss in losses.items()}
+
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each term that embedder and extractor can have, in the present epoch."""
+        config = self.config
         # Adversaries against an embedder that cannot write yet make it hide nothing, for good: they come in gradually.
         ramp = min(1.0, self.epoch / max(1.0, 0.5 * config.epochs))
-        weights = {"identity": ramp * config.identity_weight, "steganalysis": ramp * config.steganalysis_weight}
-        if self.adversaries_optimiser is not None:
-            against = self.adversaries.embedder_losses(self._published(covers), self._published(stego))
-            terms |= {name: (weights[name], loss) for name, loss in against.items()}
-        return terms
+        against = {"identity": ramp * config.identity_weight, "steganalysis": ramp * config.steganalysis_weight}
+        return {"bits": 1.0, "image": 1.0, "residual": config.residual_weight, **against}
 
     def _reading_loss(self, received: Tensor, secret: Tensor) -> tuple[str, Tensor]:
         read = self.extractor(received).float()
@@ -159,7 +176,7 @@ class LearnedTraining:
             return "image", F.l1_loss(read, secret) + (1.0 - ssim(read, secret)).mean()
         return "bits", F.binary_cross_entropy_with_logits(read, secret)
 
-    def _published(self, images: Tensor) -> Tensor:
+    def published(self, images: Tensor) -> Tensor:
         """Return images as the world sees them, and hence the adversaries."""
         return _arriving(images, None if self.channel is None else self.channel.published)
 
@@ -168,7 +185,7 @@ class LearnedTraining:
         if self.adversaries_optimiser is None:
             return {}
         with training_precision(covers.device):
-            losses = self.adversaries.losses(self._published(covers), self._published(stego), identity)
+            losses = self.adversaries.losses(self.published(covers), self.published(stego), identity)
         update(self.adversaries_optimiser, torch.stack(list(losses.values())).sum())
         return {name: loss.detach() for name, loss in losses.items()}
 
