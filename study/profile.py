@@ -8,11 +8,14 @@ for chrome://tracing or Perfetto into the study folder, which holds no study by 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # before torch: its profiler would announce every start and stop
 
 import torch
 
@@ -29,12 +32,16 @@ PROFILE, TRACE = "profile.json", "trace.json"
 """Files in the study folder."""
 
 ADVICE = {
-    "products": "bound by arithmetic: smaller width, fewer steps or a device with more of it",
-    "memory": "bound by memory: the operators around the products; bfloat16 or larger fused steps, not more threads",
-    "python": "bound by the host: steps too small for the device; larger batch_size, or more trials side by side",
-    "waiting": "waits: others use the processors, or threads wait for each other; resources.cpus_per_trial=1",
+    "products": "is bound by arithmetic: fewer steps, a smaller width, or a device that multiplies faster",
+    "memory": "is bound by memory, in the operators around the products: a smaller image or width; threads add little",
+    "python": "is bound by the host, its steps being too small for the device: larger batch_size, more trials at once",
 }
-"""What bounds a part, and what that suggests."""
+"""What bounds a training, and what that suggests."""
+
+WAITING = (
+    "waits for processors that others use, or threads wait for each other: fewer trials side by side, or "
+    "resources.cpus_per_trial=1; what bounds it is told as if it did not"
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,12 @@ class Row:
     """Processors in use on average."""
     bound: str | None = None
     """A key of ``ADVICE``; None where no training was long enough to be looked into."""
+    waits: bool = False
+    """Whether the processor's threads were idle for more than 40 % of a training step."""
     operations_per_second: float | None = None
     """Floating-point operations of convolutions and products a second, in training steps."""
     share_of_limit: float | None = None
-    """Of what a product of matrices in the same precision reaches on this device."""
+    """Of what a product of matrices reaches on this device in float32, or in bfloat16 where more was reached."""
     operators: dict[str, float] | None = None
     """The five operators that take longest: share of a training step."""
 
@@ -85,7 +94,10 @@ def profile_trial(config: StudyConfig) -> int:
             times.name(str(report.stage))
             done = report.done
             print(f"  {report.stage}: {time.perf_counter() - started:.0f} s so far", flush=True)
-    rows = [row_of(stage, part, spent, steps.found.get(part), threads, limits) for (stage, part), spent in order(times)]
+    rows = [
+        row_of(stage, part, spent, steps.found.get(part), share.device, threads, limits)
+        for (stage, part), spent in order(times)
+    ]
     print(table(rows))
     machine = {"device": share.device, "threads": threads, "limits": limits}
     write(config.output, rows, {"trial": trial, **machine})
@@ -104,7 +116,9 @@ def order(times: PartTimes) -> list[tuple[tuple[str, str], Spent]]:
     return sorted(found, key=lambda item: (stages.index(item[0][0]), -item[1].wall))
 
 
-def row_of(stage: str, part: str, spent: Spent, steps: Steps | None, threads: int, limits: dict[str, float]) -> Row:
+def row_of(
+    stage: str, part: str, spent: Spent, steps: Steps | None, device: str, threads: int, limits: dict[str, float]
+) -> Row:
     """Put together what was found of one part."""
     processors = spent.processor / max(spent.wall, 1e-9)
     if steps is None or not steps.whole:
@@ -114,15 +128,20 @@ def row_of(stage: str, part: str, spent: Spent, steps: Steps | None, threads: in
     top = sorted(steps.operators.items(), key=lambda item: -item[1])[:5]
     total = max(steps.recorded, sum(steps.operators.values()))
     return Row(
-        stage, part, spent.wall, processors, bound_of(steps, threads), reached, reached / limits[precision],
-        {name: seconds / total for name, seconds in top},
-    )  # fmt: skip
+        stage,
+        part,
+        spent.wall,
+        processors,
+        bound_of(steps),
+        waits=device == "cpu" and steps.processor < 0.6 * threads * steps.seconds,
+        operations_per_second=reached,
+        share_of_limit=reached / limits[precision],
+        operators={name: seconds / total for name, seconds in top},
+    )
 
 
-def bound_of(steps: Steps, threads: int) -> str:
-    """Return what bounds a training: waiting where its threads are idle for more than 40 % of the time."""
-    if not torch.cuda.is_available() and steps.processor < 0.6 * threads * steps.seconds:
-        return "waiting"
+def bound_of(steps: Steps) -> str:
+    """Return what most of a training step goes into, a key of ``ADVICE``."""
     shares = steps.shares
     return max(shares, key=lambda name: shares[name])
 
@@ -142,27 +161,28 @@ def limits_of(device: str) -> dict[str, float]:
 
 
 def table(rows: list[Row]) -> str:
-    """Return the rows for people, and below them what bounds the parts that take most of the time."""
-    total = sum(row.seconds for row in rows)
-    lines = [
-        f"\n{'stage':<9} {'part':<46} {'seconds':>8} {'share':>6} {'cores':>6} {'GFLOP/s':>8} {'limit':>6}  bound by"
-    ]
+    """Return the rows for people, and below them what bounds the trainings and what that suggests."""
+    total, width = sum(row.seconds for row in rows), max(len(row.part) for row in rows)
+    figures = f"{'seconds':>8} {'share':>6} {'cores':>6} {'GFLOP/s':>8} {'of limit':>8}"
+    lines = ["", f"{'stage':<9} {'part':<{width}} {figures}  bound by"]
     for row in rows:
         speed = "" if row.operations_per_second is None else f"{row.operations_per_second / 1e9:.0f}"
         limit = "" if row.share_of_limit is None else f"{row.share_of_limit:.0%}"
+        bound = f"{row.bound or ''}{', waits' if row.waits else ''}"
         lines.append(
-            f"{row.stage:<9} {row.part:<46} {row.seconds:8.1f} {row.seconds / total:6.0%} {row.processors:6.2f} "
-            f"{speed:>8} {limit:>6}  {row.bound or ''}"
+            f"{row.stage:<9} {row.part:<{width}} {row.seconds:8.1f} {row.seconds / total:6.0%} {row.processors:6.2f} "
+            f"{speed:>8} {limit:>8}  {bound}".rstrip()
         )
     shared = sum(row.seconds for row in rows if row.stage == "set_up")
-    lines.append(
-        f"\n{total:.1f} s in all; of these {shared:.1f} s in set_up, most of which trials with the same settings share"
-    )
-    bounds = dict.fromkeys(row.bound for row in sorted(rows, key=lambda row: -row.seconds) if row.bound)
-    for bound in bounds:
-        seconds = sum(row.seconds for row in rows if row.bound == bound)
-        lines.append(f"{seconds / total:4.0%} {ADVICE[str(bound)]}")
-    return "\n".join(lines)
+    lines += [
+        "",
+        f"{total:.1f} s in all, {shared:.1f} s of it in set_up, most of which trials share",
+    ]
+    told = {bound: sum(row.seconds for row in rows if row.bound == bound) for bound in ADVICE}
+    for bound, seconds in sorted(told.items(), key=lambda item: -item[1]):
+        lines += [f"{seconds / total:4.0%} {ADVICE[bound]}"] if seconds else []
+    waiting = sum(row.seconds for row in rows if row.waits)
+    return "\n".join(lines + ([f"{waiting / total:4.0%} {WAITING}"] if waiting else []))
 
 
 def write(folder: Path, rows: list[Row], about: dict[str, Any]) -> None:
