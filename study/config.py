@@ -99,6 +99,8 @@ class StudyConfig:
     """Whether the study folder holds this study already, which is to be continued."""
     dry_run: bool
     """Whether to print the configuration and the forecast only."""
+    profile: bool
+    """Whether to profile one trial only."""
     checkpoint_every: int
     """Epochs between checkpoints of a trial; 0 for none."""
     replicates: int
@@ -172,6 +174,7 @@ def read_config(
         seed=root.integer("seed", 0, 2**31 - 1),
         resume=resume,
         dry_run=root.boolean("dry_run"),
+        profile=False if root.raw("profile") is None else root.boolean("profile"),  # not in older studies' folders
         checkpoint_every=root.integer("checkpoint_every", 0),
         # Neither is in the folders of studies that were started before there were replicates.
         replicates=1 if root.raw("replicates") is None else root.integer("replicates", 1),

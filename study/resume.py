@@ -19,7 +19,18 @@ from study.compose import ROOT, SEARCH_SPACES, Composed, compose_config, groups
 from study.config import CONFIG, ConfigError, StudyConfig, read_config
 from study.storage import without_password
 
-FREE = ("budget", "resources", "cluster", "cache", "checkpoint_every", "keep", "callbacks", "dry_run", "output")
+FREE = (
+    "budget",
+    "resources",
+    "cluster",
+    "cache",
+    "checkpoint_every",
+    "keep",
+    "callbacks",
+    "dry_run",
+    "profile",
+    "output",
+)
 """Fields and groups that may change from one run of a study to the next."""
 
 _ABSENT = "absent"

@@ -15,7 +15,7 @@ from models.ppgan.config import PPGANConfig
 from models.ppgan.critics import Critic, build_critic
 from models.ppgan.generator import Generator, kl_divergence, sample_code
 from models.randomness import seeded
-from models.runtime import reduced_precision
+from models.runtime import training_precision
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class PPGANTraining:
         else:
             kept += list(self.adversaries.expression.parameters())
             against += [*self.adversaries.on_code.parameters(), *self.adversaries.on_image.parameters()]
-            self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99))
-            self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99))
+            self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99), fused=True)
+            self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99), fused=True)
 
         self.steps_done = 0
 
@@ -145,7 +145,7 @@ class PPGANTraining:
 
     def sanitise(self, batch: Batch) -> Sanitised:
         """Return what the generator makes of a batch, with noise in the code."""
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             mean, log_variance = self.generator.encode(batch.images)
             code = sample_code(mean, log_variance, torch.randn_like(mean))
             return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
@@ -153,7 +153,7 @@ class PPGANTraining:
     def critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
         """Update the critic and the identity adversaries once and return their losses."""
         images, code = sanitised.images.detach(), sanitised.code.detach()
-        with reduced_precision(images.device):
+        with training_precision(images.device):
             losses = {"critic": critic_loss(self.critic, batch, images, self.config)}
             if self.config.recipe == "anchored":
                 adversaries, rest = self.adversaries, slice(batch.anchored, None)
@@ -164,7 +164,7 @@ class PPGANTraining:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generator_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             terms = self.generator_terms(batch, sanitised)
         total = torch.stack([weight * loss for weight, loss in terms.values()]).sum()
         update(self.generator_optimiser, total, self.share)
@@ -284,7 +284,8 @@ def train_ppgan(
         for step in range(done + 1, config.steps + 1):
             losses = training.step()
             if step % report_every == 0 or step == config.steps:
-                report = {name: float(loss) for name, loss in losses.items()}
+                values = torch.stack(list(losses.values())).tolist()  # the device is waited for once a report
+                report = dict(zip(losses, values, strict=True))
                 require_finite(report, f"PP-GAN, step {step}")
                 history.append({"step": float(step), **report})
             if snapshots is not None:

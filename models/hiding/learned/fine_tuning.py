@@ -20,7 +20,7 @@ from models.ppgan.generator import Generator
 from models.ppgan.release import sanitise
 from models.ppgan.training import Batch, PPGANTraining, TrainingSet
 from models.randomness import seeded, torch_generator
-from models.runtime import reduced_precision
+from models.runtime import training_precision
 
 _SHARE_OF_RATE = 0.1  # of stage one's learning rate: the decoder is to move, not to forget
 _OWN_TERMS = ("adversarial", "identity", "expression", "anchor", "conceal_image")  # those that reach the decoder
@@ -53,7 +53,9 @@ class FineTuning:
         self.generator.load_state_dict(generator.state_dict())
         self.generator.eval()
         self.decoder = [*self.generator.spread.parameters(), *self.generator.decoder.parameters()]
-        self.optimiser = torch.optim.Adam(self.decoder, _SHARE_OF_RATE * ppgan.learning_rate, betas=(0.5, 0.99))
+        self.optimiser = torch.optim.Adam(
+            self.decoder, _SHARE_OF_RATE * ppgan.learning_rate, betas=(0.5, 0.99), fused=True
+        )
 
     @property
     def generator(self) -> Generator:
@@ -101,11 +103,11 @@ class FineTuning:
         secret = training.secret(batch.rows)
         sanitised = self.stage.sanitise(batch)
         self.stage.critic_step(batch, sanitised)
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             covers = round_straight_through(sanitised.images)
             stego = round_straight_through(training.embedder(covers, secret))
         against = training.adversaries_step(covers.detach(), stego.detach(), batch.identity)
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             hidden = training.terms(covers, stego, secret)
             own = {
                 name: term for name, term in self.stage.generator_terms(batch, sanitised).items() if name in _OWN_TERMS
