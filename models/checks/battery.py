@@ -8,10 +8,8 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
-from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -27,12 +25,13 @@ from models.checks.calibration import (
 )
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, with_detection_half_widths
+from models.checks.honest_battery import HonestBattery
 from models.checks.judging import NOT_MEASURED, detect, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
 from models.checks.plants import Publish
 from models.checks.reading import Reading
-from models.checks.statistics import Estimate, majority_share, mean_accuracy
+from models.checks.statistics import majority_share
 from models.checks.threats import NO_ACCESS, Access, Threat, metric_of, read_threat, same_for_every_seed, threats
 from models.checks.threats import STRONG as STRONG_CHECK
 from models.measurement import Control, Measurement
@@ -48,52 +47,6 @@ STRONG = metric_of(STRONG_CHECK)
 EXPRESSION = "expression_accuracy"
 STEGANALYSIS_AUC = "steganalysis_auc.high_pass"
 STEGANALYSIS_P_E = "steganalysis_p_e.high_pass"
-
-
-@dataclass(frozen=True)
-class HonestBattery:
-    """What the adversaries reach on honest images of one sanitiser, and how its controls came out."""
-
-    accuracies: Mapping[str, tuple[float, ...]]
-    """Metric -> test accuracy of each honest seed; NaN where crashed."""
-    test_images: int
-    """Number of images behind each of them."""
-    controls: tuple[Control, ...]
-    answers: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
-    """Metric -> of each honest seed which test images were read correctly (``pack_answers``)."""
-    converged: Mapping[str, bool] = field(default_factory=dict)
-    """Metric -> whether all trainings of a trained identity adversary converged; those in closed form are absent."""
-
-    def baseline(self, metric: str) -> Estimate:
-        """Return the mean over the seeds with its interval; NaN if one crashed."""
-        return mean_accuracy(self.accuracies[metric], self.test_images)
-
-    def votes(self, check: str, adversary: str) -> bool:
-        """Whether ``adversary`` has controls in ``check`` and passed them all."""
-        own = [control.passed for control in self.controls if (control.check, control.adversary) == (check, adversary)]
-        return bool(own) and all(own)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return {
-            "accuracies": {metric: list(values) for metric, values in self.accuracies.items()},
-            "test_images": self.test_images,
-            "controls": [control.to_dict() for control in self.controls],
-            "answers": {name: [b64encode(bits).decode() for bits in packed] for name, packed in self.answers.items()},
-            "converged": dict(self.converged),
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "HonestBattery":
-        """Rebuild what ``to_dict`` returned.
-
-        Raises:
-            KeyError: If an entry is missing.
-        """
-        accuracies = {metric: tuple(values) for metric, values in fields["accuracies"].items()}
-        answers = {name: tuple(map(b64decode, packed)) for name, packed in fields["answers"].items()}
-        controls = tuple(map(Control.from_dict, fields["controls"]))
-        return cls(accuracies, fields["test_images"], controls, answers, fields["converged"])
 
 
 def judge_honest(
