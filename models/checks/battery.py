@@ -8,27 +8,20 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import (
-    CONVERGENCE,
-    Plantation,
-    Planter,
-    converged_control,
-    planted_controls,
-    published_changes,
-)
+from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, with_detection_half_widths
 from models.checks.honest_battery import HonestBattery
 from models.checks.judging import NOT_MEASURED, detect, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
+from models.checks.planting import Plantation, published_changes
 from models.checks.plants import Publish
 from models.checks.reading import Reading
 from models.checks.statistics import majority_share
@@ -104,7 +97,7 @@ def judge_honest(
     accuracies[EXPRESSION] = tuple(estimate.value for estimate in utility)
     answers[EXPRESSION] = tuple(bits for estimate in utility for bits in estimate.answers)
     honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
-    known = _identity_controls(asked, labels, where, originals, honest, config, seed, device)
+    known = identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
     noisy, levels = published_changes(
         where, labels.identity, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise")
@@ -189,7 +182,7 @@ def judge_release(
         measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
     return with_detection_half_widths(measurements, honest.test_images, config.controls), [
         *(control for control in honest.controls if control.control != CONVERGENCE),
-        *(_convergence(name, measurements[name].converged, config) for name in honest.converged),
+        *(convergence_control(name, measurements[name].converged, config) for name in honest.converged),
     ]
 
 
@@ -219,47 +212,6 @@ def _measurement(
         votes=honest.votes(check, member or "plain"),
         converged=reading.converged and honest.converged.get(metric, True),
     )
-
-
-def _identity_controls(
-    asked: Sequence[Threat],
-    labels: Labels,
-    where: Plantation,
-    originals: OriginalsBattery,
-    honest: HonestBattery,
-    config: CheckConfig,
-    seed: int,
-    device: str | torch.device,
-) -> list[Control]:
-    """Run the planted leaks, strength 0 and convergence of every identity adversary."""
-    settings, truth = config.controls, labels.identity
-    found, baseline = originals.accuracies["plain"], honest.baseline(WEAK).value
-    known = [
-        rules.planted_leak(
-            "weak_identity", "plain", "pass_through", found, baseline, classes=truth.classes, config=settings
-        )
-    ]
-    planter = Planter(where, truth, config, seed)
-    for threat in asked:
-        baselines = {name: honest.baseline(f"{threat.metric}.{name}").value for name in threat.names}
-        known += planted_controls(threat, truth, where, planter, originals, baselines, config, seed=seed, device=device)
-        for name in threat.names:
-            accuracies = honest.accuracies[f"{threat.metric}.{name}"]
-            known.append(
-                rules.strength_zero(
-                    threat.check, name, accuracies, honest.test_images, lower_is_worse=False, config=settings
-                )
-            )
-    if config.require_convergence:
-        known += [_convergence(metric, converged, config) for metric, converged in honest.converged.items()]
-    return known
-
-
-def _convergence(metric: str, converged: bool, config: CheckConfig) -> Control:
-    """Return as a calibration result whether an identity adversary has converged."""
-    check, _, name = metric.partition("_accuracy.")
-    fits = [config.fits[name].steps] if name in config.fits else [fit.steps for fit in config.fits.values()]
-    return converged_control(check, name, converged, max(fits))
 
 
 def _utility_controls(
