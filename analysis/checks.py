@@ -48,6 +48,10 @@ class CheckSummary:
     """Trials that this check stopped and that no other check counts as violated."""
     verdicts: tuple[tuple[str, int], ...]
     """Verdicts by interval, with their counts."""
+    withheld: float
+    """Smallest leak that it would not have passed with 95 % probability, median over trials; NaN where not recorded."""
+    violation: float
+    """Smallest leak that it would have called a violation with 95 % probability, likewise."""
     members: tuple[MemberSummary, ...]
 
 
@@ -101,6 +105,8 @@ def _summary(
         stopped=int(stopped.sum()),
         alone=int((stopped & (together == 1)).sum()),
         verdicts=tuple((name, verdicts.count(name)) for name in VERDICTS if name in verdicts),
+        withheld=_median(study.power[constraint.check]["withheld"]),
+        violation=_median(study.power[constraint.check]["violation"]),
         members=tuple(_member(name, column, constraint) for name, column in study.members(constraint.metric).items()),
     )
 

@@ -55,8 +55,9 @@ def channel_mean(covers: Tensor, secret: Secret) -> Tensor:
     shifts = torch.linspace(-secret.levels, secret.levels, secret.classes)[_order(secret)][secret.identity]
     channel = int(torch.randint(0, 3, (1,), generator=torch_generator(secret.seed, "channel")))
     dither = torch.rand(covers[:, channel].shape, generator=torch_generator(secret.image_seed, "dither"))
+    steps = (shifts[:, None, None] + dither).floor().clamp(-secret.levels, secret.levels)
     shifted = covers.float()
-    shifted[:, channel] = (shifted[:, channel] + shifts[:, None, None] + dither).floor()
+    shifted[:, channel] += steps
     return _eight_bits(shifted)
 
 
@@ -80,7 +81,7 @@ def low_frequencies(covers: Tensor, secret: Secret) -> Tensor:
 
 
 def frequency(covers: Tensor, secret: Secret) -> Tensor:
-    """Add a plane wave to all channels, with a frequency of its own for every identity and the same phase everywhere."""
+    """Add a plane wave to all channels, in a direction of its own for every identity, of the same phase everywhere."""
     return _added(covers, _waves(covers, secret, torch.zeros(secret.classes)), secret)
 
 

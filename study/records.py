@@ -234,7 +234,8 @@ def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> 
 def read_power(row: Mapping[str, Any], check: str) -> Power | None:
     """Return what a check would have found, from a row; None where it was not recorded."""
     found = {name: row.get(f"power.{check}.{name}") for name in POWERS}
-    return None if None in found.values() else Power(**found)
+    known = {name: value for name, value in found.items() if value is not None}
+    return Power(**known) if len(known) == len(found) else None
 
 
 def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:

@@ -16,11 +16,12 @@ from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
 from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls
 from models.checks.config import CheckConfig
-from models.checks.half_widths import excess_over, with_detection_half_widths
+from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
 from models.checks.honest_battery import HonestBattery
 from models.checks.judging import NOT_MEASURED, detect, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
+from models.checks.paired import Spread
 from models.checks.planting import Plantation, published_changes
 from models.checks.plants import Publish
 from models.checks.reading import Reading
@@ -172,7 +173,13 @@ def judge_release(
     fit, own_seed = config.fits["expression"], derive_seed(seed, "release", EXPRESSION)
     _, utility = fit_and_read("plain", fit, released, labels.expression, seed=own_seed, device=device)
     found[EXPRESSION] = Reading(utility)
-    measurements = {metric: _measurement(metric, reading, labels, honest, config) for metric, reading in found.items()}
+    spreads = pooled_spreads(
+        {metric: reading.estimate for metric, reading in found.items()}, honest.answers, honest.test_images
+    )
+    measurements = {
+        metric: _measurement(metric, reading, labels, honest, config, spreads.get(metric))
+        for metric, reading in found.items()
+    }
     steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
     detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
     votes = honest.votes("steganalysis", "high_pass")
@@ -187,7 +194,7 @@ def judge_release(
 
 
 def _measurement(
-    metric: str, reading: Reading, labels: Labels, honest: HonestBattery, config: CheckConfig
+    metric: str, reading: Reading, labels: Labels, honest: HonestBattery, config: CheckConfig, pooled: Spread | None
 ) -> Measurement:
     """Put an accuracy next to its baseline, chance and the majority class, and say whether it votes."""
     name, _, member = metric.partition(".")
@@ -196,7 +203,8 @@ def _measurement(
     check = name.removesuffix("_accuracy") if identity else "expression_utility"
     baseline = honest.baseline(metric)
     found = reading.estimate if reading.converged or not config.require_convergence else NOT_MEASURED
-    excess = excess_over(found, honest.answers.get(metric, ()), honest.test_images, config.controls.tolerance)
+    answers = honest.answers.get(metric, ())
+    excess = excess_over(found, answers, honest.test_images, config.controls.tolerance, pooled)
     return Measurement(
         value=found.value,
         low=found.low,

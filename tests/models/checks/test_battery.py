@@ -70,6 +70,8 @@ def test_every_metric_is_measured_with_its_interval_chance_majority_and_baseline
         assert found.chance == pytest.approx(1 / truth.classes)
         assert found.majority == pytest.approx(float(torch.bincount(truth.test).max()) / len(truth.test))
         assert found.baseline_low <= found.baseline <= found.baseline_high
+        assert found.excess_low <= found.value - found.baseline <= found.excess_high
+        assert found.half_width > 0
     assert [control for control in controls if control.control != "convergence"] == list(honest.controls)
 
 
