@@ -8,30 +8,24 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
-from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import (
-    CONVERGENCE,
-    Plantation,
-    Planter,
-    converged_control,
-    planted_controls,
-)
+from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls
 from models.checks.config import CheckConfig
-from models.checks.half_widths import excess_over, with_detection_half_widths
+from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
+from models.checks.honest_battery import HonestBattery
 from models.checks.judging import NOT_MEASURED, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
+from models.checks.paired import Spread
+from models.checks.planting import Plantation
 from models.checks.plants import Publish
 from models.checks.reading import Reading
-from models.checks.statistics import Estimate, majority_share, mean_accuracy
+from models.checks.statistics import majority_share
 from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
 from models.checks.steganalysis.calibration import steganalysis_controls
 from models.checks.steganalysis.detection import detect
@@ -41,61 +35,13 @@ from models.measurement import Control, Measurement
 from models.randomness import derive_seed
 
 __all__ = [
-    "EXPRESSION", "EXPRESSION_ORIGINALS", "STEGANALYSIS_AUC", "STEGANALYSIS_P_E", "STRONG", "WEAK",
+    "EXPRESSION", "EXPRESSION_ORIGINALS", "STRONG", "WEAK",
     "Access", "CheckConfig", "Codes", "Further", "HonestBattery", "LabelSplits", "Labels", "OriginalsBattery",
     "Release", "fit_on_originals", "judge_honest", "judge_release",
 ]  # fmt: skip
 
 STRONG = metric_of(STRONG_CHECK)
 EXPRESSION = "expression_accuracy"
-STEGANALYSIS_AUC = "steganalysis_auc.high_pass"
-STEGANALYSIS_P_E = "steganalysis_p_e.high_pass"
-
-
-@dataclass(frozen=True)
-class HonestBattery:
-    """What the adversaries reach on honest images of one sanitiser, and how its controls came out."""
-
-    accuracies: Mapping[str, tuple[float, ...]]
-    """Metric -> test accuracy of each honest seed; NaN where crashed."""
-    test_images: int
-    """Number of images behind each of them."""
-    controls: tuple[Control, ...]
-    answers: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
-    """Metric -> of each honest seed which test images were read correctly (``pack_answers``)."""
-    converged: Mapping[str, bool] = field(default_factory=dict)
-    """Metric -> whether all trainings of a trained identity adversary converged; those in closed form are absent."""
-
-    def baseline(self, metric: str) -> Estimate:
-        """Return the mean over the seeds with its interval; NaN if one crashed."""
-        return mean_accuracy(self.accuracies[metric], self.test_images)
-
-    def votes(self, check: str, adversary: str) -> bool:
-        """Whether ``adversary`` has controls in ``check`` and passed them all."""
-        own = [control.passed for control in self.controls if (control.check, control.adversary) == (check, adversary)]
-        return bool(own) and all(own)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return {
-            "accuracies": {metric: list(values) for metric, values in self.accuracies.items()},
-            "test_images": self.test_images,
-            "controls": [control.to_dict() for control in self.controls],
-            "answers": {name: [b64encode(bits).decode() for bits in packed] for name, packed in self.answers.items()},
-            "converged": dict(self.converged),
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "HonestBattery":
-        """Rebuild what ``to_dict`` returned.
-
-        Raises:
-            KeyError: If an entry is missing.
-        """
-        accuracies = {metric: tuple(values) for metric, values in fields["accuracies"].items()}
-        answers = {name: tuple(map(b64decode, packed)) for name, packed in fields["answers"].items()}
-        controls = tuple(map(Control.from_dict, fields["controls"]))
-        return cls(accuracies, fields["test_images"], controls, answers, fields["converged"])
 
 
 def judge_honest(
@@ -153,7 +99,7 @@ def judge_honest(
     accuracies[EXPRESSION] = tuple(estimate.value for estimate in utility)
     answers[EXPRESSION] = tuple(bits for estimate in utility for bits in estimate.answers)
     honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
-    known = _identity_controls(asked, labels, where, originals, honest, config, seed, device)
+    known = identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
     known += steganalysis_controls(where, labels.identity, config, seed=seed, device=device)
     return replace(honest, controls=tuple(known))
@@ -223,19 +169,25 @@ def judge_release(
     fit, own_seed = config.fits["expression"], derive_seed(seed, "release", EXPRESSION)
     _, utility = fit_and_read("plain", fit, released, labels.expression, seed=own_seed, device=device)
     found[EXPRESSION] = Reading(utility)
-    measurements = {metric: _measurement(metric, reading, labels, honest, config) for metric, reading in found.items()}
+    spreads = pooled_spreads(
+        {metric: reading.estimate for metric, reading in found.items()}, honest.answers, honest.test_images
+    )
+    measurements = {
+        metric: _measurement(metric, reading, labels, honest, config, spreads.get(metric))
+        for metric, reading in found.items()
+    }
     own_seed = derive_seed(seed, "release", "steganalysis")
     for name in config.steganalysers:
         detected = detect(name, covers, released, config, seed=own_seed, device=device)
         measurements |= detected.measurements(name, votes=honest.votes(STEGANALYSIS, name))
     return with_detection_half_widths(measurements, honest.test_images, config.controls), [
         *(control for control in honest.controls if control.control != CONVERGENCE),
-        *(_convergence(name, measurements[name].converged, config) for name in honest.converged),
+        *(convergence_control(name, measurements[name].converged, config) for name in honest.converged),
     ]
 
 
 def _measurement(
-    metric: str, reading: Reading, labels: Labels, honest: HonestBattery, config: CheckConfig
+    metric: str, reading: Reading, labels: Labels, honest: HonestBattery, config: CheckConfig, pooled: Spread | None
 ) -> Measurement:
     """Put an accuracy next to its baseline, chance and the majority class, and say whether it votes."""
     name, _, member = metric.partition(".")
@@ -244,7 +196,8 @@ def _measurement(
     check = name.removesuffix("_accuracy") if identity else "expression_utility"
     baseline = honest.baseline(metric)
     found = reading.estimate if reading.converged or not config.require_convergence else NOT_MEASURED
-    excess = excess_over(found, honest.answers.get(metric, ()), honest.test_images, config.controls.tolerance)
+    answers = honest.answers.get(metric, ())
+    excess = excess_over(found, answers, honest.test_images, config.controls.tolerance, pooled)
     return Measurement(
         value=found.value,
         low=found.low,
@@ -260,47 +213,6 @@ def _measurement(
         votes=honest.votes(check, member or "plain"),
         converged=reading.converged and honest.converged.get(metric, True),
     )
-
-
-def _identity_controls(
-    asked: Sequence[Threat],
-    labels: Labels,
-    where: Plantation,
-    originals: OriginalsBattery,
-    honest: HonestBattery,
-    config: CheckConfig,
-    seed: int,
-    device: str | torch.device,
-) -> list[Control]:
-    """Run the planted leaks, strength 0 and convergence of every identity adversary."""
-    settings, truth = config.controls, labels.identity
-    found, baseline = originals.accuracies["plain"], honest.baseline(WEAK).value
-    known = [
-        rules.planted_leak(
-            "weak_identity", "plain", "pass_through", found, baseline, classes=truth.classes, config=settings
-        )
-    ]
-    planter = Planter(where, truth, config, seed)
-    for threat in asked:
-        baselines = {name: honest.baseline(f"{threat.metric}.{name}").value for name in threat.names}
-        known += planted_controls(threat, truth, where, planter, originals, baselines, config, seed=seed, device=device)
-        for name in threat.names:
-            accuracies = honest.accuracies[f"{threat.metric}.{name}"]
-            known.append(
-                rules.strength_zero(
-                    threat.check, name, accuracies, honest.test_images, lower_is_worse=False, config=settings
-                )
-            )
-    if config.require_convergence:
-        known += [_convergence(metric, converged, config) for metric, converged in honest.converged.items()]
-    return known
-
-
-def _convergence(metric: str, converged: bool, config: CheckConfig) -> Control:
-    """Return as a calibration result whether an identity adversary has converged."""
-    check, _, name = metric.partition("_accuracy.")
-    fits = [config.fits[name].steps] if name in config.fits else [fit.steps for fit in config.fits.values()]
-    return converged_control(check, name, converged, max(fits))
 
 
 def _utility_controls(

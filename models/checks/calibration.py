@@ -5,18 +5,18 @@ notice what a subverter can write before a JPEG has no vote behind that JPEG. Wh
 follows from what it looks at; ``models.checks.plants`` makes them only as strong as it takes to survive publication.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from models.checks import controls as rules
-from models.checks import plants
 from models.checks.config import CheckConfig
 from models.checks.ensemble import ENSEMBLE
-from models.checks.material import SPLITS, Codes, LabelSplits, Release
-from models.checks.originals import OriginalsBattery
+from models.checks.honest_battery import HonestBattery
+from models.checks.material import SPLITS, Codes, Labels, LabelSplits, Release
+from models.checks.originals import WEAK, OriginalsBattery
+from models.checks.planting import BITS, CODE, WATERMARK, Plantation, Planter
 from models.checks.reading import UNREAD, Reading
 from models.checks.threats import LATENT, PAIRED, STRONG, Threat, differences, read_threat
 from models.measurement import Control
@@ -25,95 +25,50 @@ from models.randomness import derive_seed, torch_generator
 ON_ORIGINALS = ("plain", "high_pass")
 """Networks whose planted leak is the whole face: originals passed through, in the strong threat model."""
 
-_BITS = ("bit_plane", "bit_planes")
-_COLOURS = ("moments",)
-_FREQUENCIES = ("spectrum",)
-LOWEST_BITS, WATERMARK, FREQUENCY = "least_significant_bit", "watermark", "frequency"
-CHANNEL_MEAN, CODE = "channel_mean", "code"
 CONVERGENCE = "convergence"
 """Name of the control that says whether a training reached its plateau."""
 
 
-@dataclass(frozen=True)
-class Plantation:
-    """Where leaks are planted."""
-
-    covers: Release
-    """Honest images before publication."""
-    published: Release
-    """The same after it."""
-    publish: plants.Publish
-
-
-class Planter:
-    """Plants each leak once, when it is first asked for."""
-
-    def __init__(self, where: Plantation, identity: LabelSplits, config: CheckConfig, seed: int) -> None:
-        """Keep what to plant in; nothing is planted yet."""
-        self._where, self._identity, self._config, self._seed = where, identity, config, seed
-        self._planted: dict[str, tuple[Release, str]] = {}
-
-    def kind(self, name: str) -> str:
-        """Return the leak that an adversary on images must find."""
-        if name in _COLOURS:
-            return CHANNEL_MEAN
-        if name in _FREQUENCIES:
-            return FREQUENCY
-        if name in _BITS and plants.lowest_bits_survive(self._where.covers, self._where.publish):
-            return LOWEST_BITS
-        return WATERMARK  # the lowest bits that a JPEG draws anew are no place to hide anything in
-
-    def planted(self, kind: str) -> tuple[Release, str]:
-        """Return published images that carry the identity, and how, for people."""
-        if kind not in self._planted:
-            self._planted[kind] = self._plant(kind)
-        return self._planted[kind]
-
-    def _plant(self, kind: str) -> tuple[Release, str]:
-        where, identity, settings = self._where, self._identity, self._config.controls
-        if kind == LOWEST_BITS:
-            splits = (identity.train, identity.validation, identity.test)
-            planted = rules.with_identity_in_lowest_bits(
-                where.covers, splits, share=settings.bit_share, seed=derive_seed(self._seed, "lowest_bits")
+def identity_controls(
+    asked: Sequence[Threat],
+    labels: Labels,
+    where: Plantation,
+    originals: OriginalsBattery,
+    honest: HonestBattery,
+    config: CheckConfig,
+    seed: int,
+    device: str | torch.device,
+) -> list[Control]:
+    """Run the planted leaks, strength 0 and convergence of every identity adversary."""
+    settings, truth = config.controls, labels.identity
+    found, baseline = originals.accuracies["plain"], honest.baseline(WEAK).value
+    known = [
+        rules.planted_leak(
+            "weak_identity", "plain", "pass_through", found, baseline, classes=truth.classes, config=settings
+        )
+    ]
+    planter = Planter(where, truth, config, seed)
+    for threat in asked:
+        baselines = {name: honest.baseline(f"{threat.metric}.{name}").value for name in threat.names}
+        known += planted_controls(threat, truth, where, planter, originals, baselines, config, seed=seed, device=device)
+        for name in threat.names:
+            accuracies = honest.accuracies[f"{threat.metric}.{name}"]
+            known.append(
+                rules.strength_zero(
+                    threat.check, name, accuracies, honest.test_images, lower_is_worse=False, config=settings
+                )
             )
-            return where.publish(planted), f"in {100 * settings.bit_share:g} % of the lowest bits"
-        make = plants.tints if kind == CHANNEL_MEAN else plants.waves
-        patterns = make(identity.classes, where.covers.train.shape[-1])
-        sample, labels = plants.validation_only(where.covers, identity)
-
-        def plant(strength: float) -> Release:
-            return plants.with_patterns(sample, labels, strength * patterns)
-
-        levels = plants.surviving_strength(sample, where.publish, plant, settings.levels)
-        if kind == FREQUENCY:
-            levels *= 2  # where a wave begins is not known, so every frequency competes with what faces have there
-            seed = derive_seed(self._seed, "frequency")
-            planted = plants.with_drifting_waves(where.covers, identity, levels, seed=seed)
-        else:
-            planted = plants.with_patterns(where.covers, identity, levels * patterns)
-        return where.publish(planted), f"at {levels:g} levels"
+    if config.require_convergence:
+        known += [convergence_control(metric, converged, config) for metric, converged in honest.converged.items()]
+    return known
 
 
-def published_changes(where: Plantation, identity: LabelSplits, *, rate: float, seed: int) -> tuple[Release, int]:
-    """Return published images of which ``rate`` of the values were changed before publication, and by how many levels.
-
-    By one grey level, as the lowest bit is, where publication changes nothing; otherwise by as many as it takes for the
-    changes to survive.
-
-    Args:
-        where: Where to plant.
-        identity: Labels of the images.
-        rate: Share of the values, in (0, 1].
-        seed: Of the changes.
-    """
-    sample, _ = plants.validation_only(where.covers, identity)
-
-    def plant(strength: float) -> Release:
-        return rules.with_independent_changes(sample, rate=rate, seed=seed, levels=round(strength))
-
-    levels = round(plants.surviving_strength(sample, where.publish, plant, 1.0))
-    changed = rules.with_independent_changes(where.covers, rate=rate, seed=seed, levels=levels)
-    return where.publish(changed), levels
+def convergence_control(metric: str, converged: bool, config: CheckConfig) -> Control:
+    """Return whether an identity adversary reached its plateau as a calibration result; its value is 1 or 0."""
+    check, _, name = metric.partition("_accuracy.")
+    steps = config.fits[name].steps if name in config.fits else max(fit.steps for fit in config.fits.values())
+    value = float(converged)
+    return Control(check, name, CONVERGENCE, value, value, value, f"a plateau within {steps} steps", converged)
 
 
 def planted_controls(
@@ -143,7 +98,7 @@ def planted_controls(
     """
     groups = _groups(threat, planter)
     seeds = {name: [derive_seed(seed, "planted", threat.check, name)] for name in threat.names}
-    seeds |= {name: [derive_seed(seed, "lowest_bits")] for name in _BITS}
+    seeds |= {name: [derive_seed(seed, "lowest_bits")] for name in BITS}
     controls = []
 
     def control(name: str, kind: str, found: Reading, how: str = "") -> None:
@@ -175,12 +130,6 @@ def planted_controls(
             if name == ENSEMBLE or ENSEMBLE not in names or planter.kind(name) == kind:
                 control(name, kind, reading, how)
     return controls
-
-
-def converged_control(check: str, name: str, converged: bool, steps: int) -> Control:
-    """Return whether an adversary reached its plateau as a calibration result; its value is 1 or 0."""
-    value = float(converged)
-    return Control(check, name, CONVERGENCE, value, value, value, f"a plateau within {steps} steps", converged)
 
 
 def _groups(threat: Threat, planter: Planter) -> dict[str, tuple[str, ...]]:

@@ -15,12 +15,41 @@ from dataclasses import replace
 from scipy import special
 
 from models.checks.config import ControlConfig
-from models.checks.paired import Excess, paired_excess
+from models.checks.paired import Excess, Spread, paired_excess, retraining_spread
 from models.checks.statistics import CONFIDENCE, Estimate, unpack_answers
 from models.measurement import Measurement
 
 
-def excess_over(found: Estimate, honest: tuple[bytes, ...], images: int, tolerance: float) -> Excess | None:
+def pooled_spreads(
+    found: Mapping[str, Estimate], honest: Mapping[str, tuple[bytes, ...]], images: int
+) -> dict[str, Spread]:
+    """Return how far trained adversaries move when they are trained again, pooled over those of each check.
+
+    Args:
+        found: Metric ("metric.member") -> accuracy on the release, with its answers.
+        honest: Metric -> answers on the honest images, one entry a training.
+        images: Number of test images.
+
+    Returns:
+        Metric -> the spread of its check; metrics whose trainings all answer alike, as closed forms do, are absent.
+    """
+    groups: dict[str, list[str]] = {}
+    for metric, estimate in found.items():
+        if estimate.answers and len(set(honest.get(metric, ()))) > 1:
+            groups.setdefault(metric.partition(".")[0], []).append(metric)
+    spreads: dict[str, Spread] = {}
+    for metrics in groups.values():
+        sides = [
+            (unpack_answers(found[metric].answers, images), unpack_answers(honest[metric], images))
+            for metric in metrics
+        ]
+        spreads |= dict.fromkeys(metrics, retraining_spread(sides))
+    return spreads
+
+
+def excess_over(
+    found: Estimate, honest: tuple[bytes, ...], images: int, tolerance: float, pooled: Spread | None = None
+) -> Excess | None:
     """Compare an adversary's accuracy with its honest baseline, image by image.
 
     Args:
@@ -28,13 +57,16 @@ def excess_over(found: Estimate, honest: tuple[bytes, ...], images: int, toleran
         honest: Its answers on the honest images, one entry a training.
         images: Number of test images.
         tolerance: Points of accuracy by which the bound lets a release exceed the baseline.
+        pooled: Spread of the trainings of its check; None where training it again changes nothing.
 
     Returns:
         The comparison; None where an adversary crashed, so that there is nothing to compare.
     """
     if not found.answers or not honest:
         return None
-    return paired_excess(unpack_answers(found.answers, images), unpack_answers(honest, images), tolerance=tolerance)
+    return paired_excess(
+        unpack_answers(found.answers, images), unpack_answers(honest, images), tolerance=tolerance, pooled=pooled
+    )
 
 
 def auc_half_width(area: float, pairs: int, *, confidence: float = CONFIDENCE) -> float:

@@ -24,7 +24,7 @@ class Reading(NamedTuple):
     estimate: Estimate
     """Its test accuracy; NaN if it crashed."""
     converged: bool = True
-    """Whether every training behind it reached its plateau; see ``models.checks.fitting``."""
+    """Whether every training behind it reached its plateau; see ``models.checks.optimising``."""
     validation: Tensor | None = None
     """Log-probabilities of validation images, (m, classes), float32 on the CPU; None if it crashed."""
     test: Tensor | None = None

@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 from models.checks.half_widths import auc_half_width
-from models.checks.paired import paired_excess
+from models.checks.paired import Spread, paired_excess, retraining_spread
 from models.measurement import Measurement
 from study.bounds import PASS, TOO_LITTLE_DATA, VIOLATION, check_bound, parse_bound
 from study.power import power_of, widening
@@ -19,9 +19,9 @@ ALPHA = 0.001
 """Of the statistical tests below: how often sound code would fail them by chance, were their seeds drawn anew."""
 
 
-def compared(released: np.ndarray, honest: np.ndarray) -> Measurement:
+def compared(released: np.ndarray, honest: np.ndarray, pooled: Spread | None = None) -> Measurement:
     """Return what a battery measures of one adversary's answers, (trainings, images) a side."""
-    excess, baseline = paired_excess(released, honest, tolerance=0.05), float(honest.mean())
+    excess, baseline = paired_excess(released, honest, tolerance=0.05, pooled=pooled), float(honest.mean())
     value = baseline + excess.estimate.value
     return Measurement(
         value,
@@ -86,6 +86,23 @@ def test_an_excess_of_the_whole_tolerance_is_no_violation_however_many_adversari
     assert tolerated[0] <= stats.binom.ppf(1 - ALPHA, 150, 0.025)
     if members > 1:  # what the correction is for
         assert tolerated[1] > stats.binom.ppf(1 - ALPHA, 150, 0.025)
+
+
+def test_nor_where_few_trainings_tell_how_far_retraining_moves_them() -> None:
+    rng = np.random.default_rng(4)
+    violations = [0, 0]
+    for _ in range(100):
+        sides = []
+        for _ in range(9):  # all of them at the bound, 3 honest trainings each, 2 points between trainings
+            rates = [np.clip(mean + rng.normal(0, 0.02, count), 0.01, 1) for mean, count in ((0.27, 1), (0.22, 3))]
+            shared = rng.normal(size=600)
+            cuts = [special.ndtri(rate)[:, None] * math.sqrt(2) for rate in rates]
+            sides.append([shared + rng.normal(size=(len(cut), 600)) < cut for cut in cuts])
+        for number, pooled in enumerate((retraining_spread(sides), None)):
+            found = {f"identity.{index}": compared(*side, pooled=pooled) for index, side in enumerate(sides)}
+            violations[number] += check_bound(BOUND, found).verdict == VIOLATION
+    assert violations[0] <= stats.binom.ppf(1 - ALPHA, 100, 0.03)
+    assert violations[1] > violations[0]  # what pooling is for
 
 
 @pytest.mark.parametrize("members", [1, 5])

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from models.checks.calibration import Plantation, published_changes
 from models.checks.config import CheckConfig, ControlConfig
 from models.checks.controls import planted_steganography
 from models.checks.material import SPLITS, LabelSplits, Release
+from models.checks.planting import Plantation, published_changes
 from models.checks.statistics import Estimate
 from models.checks.steganalysis.detection import detect
 from models.checks.steganalysis.detectors import UNTRAINED

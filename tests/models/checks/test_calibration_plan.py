@@ -2,9 +2,10 @@
 
 import pytest
 
-from models.checks.calibration import Plantation, Planter, converged_control, published_changes
+from models.checks.calibration import convergence_control
 from models.checks.config import CheckConfig
 from models.checks.material import Release
+from models.checks.planting import Plantation, Planter, published_changes
 from tests.models.checks.smooth_images import smooth_release
 
 
@@ -65,5 +66,5 @@ def test_changes_for_the_steganalyser_are_of_one_level_where_publication_changes
 
 
 def test_convergence_is_recorded_as_a_control_that_can_fail():
-    failed = converged_control("strong_identity", "plain", False, 300)
-    assert (failed.passed, failed.value, failed.required) == (False, 0.0, "a plateau within 300 steps")
+    failed = convergence_control("strong_identity_accuracy.plain", False, CheckConfig())
+    assert (failed.passed, failed.value, failed.required) == (False, 0.0, "a plateau within 260 steps")

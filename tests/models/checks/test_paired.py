@@ -7,8 +7,14 @@ import pytest
 from scipy import special, stats
 
 from models.checks.config import ControlConfig
-from models.checks.half_widths import auc_half_width, error_half_width, excess_over, with_detection_half_widths
-from models.checks.paired import paired_excess
+from models.checks.half_widths import (
+    auc_half_width,
+    error_half_width,
+    excess_over,
+    pooled_spreads,
+    with_detection_half_widths,
+)
+from models.checks.paired import Spread, paired_excess, retraining_spread
 from models.checks.statistics import (
     Estimate,
     accuracy,
@@ -144,3 +150,34 @@ def test_steganalysers_of_single_images_get_their_half_width_and_others_are_left
     assert found["steganalysis_auc.x"].half_width == auc_half_width(0.6, 500)
     assert found["steganalysis_p_e.x"].half_width == error_half_width(500) == pytest.approx(0.031, abs=1e-3)
     assert found["other.x"] == given["other.x"]
+
+
+def test_few_trainings_borrow_the_spread_of_the_other_adversaries_of_their_check():
+    rng = np.random.default_rng(6)
+    sides = [tuple(answers(rng, count, 500, 0.3, moves=0.03) for count in (1, 3)) for _ in range(40)]
+    pooled = retraining_spread(sides)
+    assert pooled.freedom == 80
+    assert math.sqrt(pooled.variance) == pytest.approx(0.03, rel=0.25)
+    assert retraining_spread([sides[0]]).freedom == 2
+    assert retraining_spread([(sides[0][0], sides[0][0])]) == Spread(0.0, 0)
+    widths = np.array([[paired_excess(*side, pooled=known).half_width for known in (None, pooled)] for side in sides])
+    assert widths[:, 1].std() < 0.5 * widths[:, 0].std()  # two degrees of freedom each say little of a spread
+    steady = (sides[0][0], np.repeat(sides[0][1][:1], 3, axis=0))
+    assert paired_excess(*steady, pooled=pooled).half_width > 1.5 * paired_excess(*steady).half_width
+
+
+def test_adversaries_pool_within_their_check_and_closed_forms_with_nobody():
+    rng = np.random.default_rng(7)
+
+    def packed(trainings):
+        return tuple(pack_answers(row) for row in answers(rng, trainings, 200, 0.3, moves=0.05))
+
+    honest = {name: packed(3) for name in ("strong.plain", "strong.high_pass", "informed.plain")}
+    honest["strong.linear"] = packed(1) * 3
+    found = {name: Estimate(0.3, 0.2, 0.4, packed(1)) for name in honest}
+    found["strong.high_pass"] = Estimate(math.nan, math.nan, math.nan)  # crashed
+    spreads = pooled_spreads(found, honest, 200)
+    assert set(spreads) == {"strong.plain", "informed.plain"}
+    assert spreads["strong.plain"].freedom == 2
+    found["strong.high_pass"] = Estimate(0.3, 0.2, 0.4, packed(1))
+    assert pooled_spreads(found, honest, 200)["strong.plain"].freedom == 4
