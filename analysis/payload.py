@@ -111,6 +111,9 @@ def _check(
         "missing": column(without_result(study, check)[order].tolist()),
         "verdict": column([study.verdicts[check][row] for row in order]),
         "probability": numbers(chances.by_check[check][order]),
+        "withheld": numbers(study.power[check]["withheld"][order]),
+        "violation": numbers(study.power[check]["violation"][order]),
+        "beyond": constraint.bound.reference if constraint.bound is not None else None,
         "members": [
             {"metric": names.index(name), "at": numbers(_bound_at(constraint, item)[order])}
             for name, item in members.items()

@@ -21,6 +21,9 @@ from analysis.schema import Schema
 Floats = NDArray[np.float64]
 
 SUFFIXES = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority", "votes")
+UNREAD = ("excess_low", "excess_high", "half_width")
+"""Suffixes of columns that verdicts and powers were computed from; these are recorded themselves."""
+POWERS = ("withheld", "violation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,9 @@ class Study:
     """By ``metric`` or ``metric.member``."""
     verdicts: Mapping[str, tuple[str, ...]]
     """By check; the judgement from intervals, as against ``constraints``, which are estimates."""
+    power: Mapping[str, Mapping[str, Floats]]
+    """By check and by :data:`POWERS`: the smallest leak that a pass would have been withheld from, and that would have
+    been called a violation, with 95 % probability; counted from what the bound refers to. NaN where not recorded."""
     replicates: NDArray[np.int64]
     """Seeds under which each configuration ran; objectives, metrics and margins are means over them."""
     standard_errors: Mapping[str, Floats]
@@ -142,6 +148,10 @@ def load_study(folder: Path, cache: Cache | None = None) -> Study:
             item.check: tuple(value or "missing" for value in _objects(table, f"verdict.{item.check}"))
             for item in schema.constraints
         },
+        power={
+            item.check: {name: _floats(table, f"power.{item.check}.{name}") for name in POWERS}
+            for item in schema.constraints
+        },
         replicates=np.asarray([value or 1 for value in _objects(table, "replicates")], dtype=np.int64),
         standard_errors={item.name: _floats(table, f"standard_error.{item.name}") for item in schema.objectives},
         seconds=_floats(table, "seconds"),
@@ -197,7 +207,7 @@ def _parameters(table: pa.Table, schema: Schema) -> dict[str, tuple[Any, ...]]:
 
 def _metrics(table: pa.Table) -> dict[str, Metric]:
     names = [name.removeprefix("metric.") for name in table.column_names if name.startswith("metric.")]
-    bases = sorted(name for name in names if name.rpartition(".")[2] not in SUFFIXES)
+    bases = sorted(name for name in names if name.rpartition(".")[2] not in (*SUFFIXES, *UNREAD))
     return {
         name: Metric(
             value=_floats(table, f"metric.{name}"),
