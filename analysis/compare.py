@@ -14,9 +14,9 @@ import yaml
 from analysis.errors import AnalysisError
 from analysis.feasibility import feasibility
 from analysis.hypervolume import MOST_OBJECTIVES, Box, VolumeCurve, box_of, dominated_volume, scaled, volume_curve
+from analysis.intervals import objective_intervals
 from analysis.records import Floats, Study
 from analysis.schema import Objective
-from analysis.summary import objective_intervals
 from analysis.words import listing
 
 LIKELY, POSSIBLE = 0.975, 0.025

@@ -13,12 +13,12 @@ import numpy as np
 from analysis.checks import without_result
 from analysis.feasibility import Feasibility
 from analysis.fronts import front_mask
+from analysis.intervals import objective_intervals
 from analysis.points import Points
 from analysis.ranking import ranked, total_violation
 from analysis.records import Floats, Metric, Study
 from analysis.schema import Constraint
 from analysis.seeds import seed_text
-from analysis.summary import objective_intervals
 from analysis.words import (
     OUTCOMES,
     constraint_text,
