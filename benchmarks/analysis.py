@@ -4,9 +4,9 @@
     python -m benchmarks.analysis --trials 1000 --galleries 500
 
 The records are synthetic: the columns, parameters and checks of the default study, 12 steps of history a trial, values
-from a formula with noise. What is measured is ``python -m analysis report``: reading the records, all computing, writing
-the file. "Processor" is the time of its one thread, imports included, which a busy machine does not lengthen much.
-Galleries are of the size and kind that a study draws, and none by default.
+from a formula with noise. What is measured is ``python -m analysis report``: reading the records, all computing,
+writing the file. "Processor" is the time of its one thread, imports included, which a busy machine does not lengthen
+much. Galleries are of the size and kind that a study draws, and none by default.
 """
 
 import argparse
