@@ -14,9 +14,9 @@ import yaml
 from analysis.errors import AnalysisError
 from analysis.feasibility import feasibility
 from analysis.hypervolume import MOST_OBJECTIVES, Box, VolumeCurve, box_of, dominated_volume, scaled, volume_curve
+from analysis.intervals import objective_intervals
 from analysis.records import Floats, Study
 from analysis.schema import Objective
-from analysis.summary import objective_intervals
 from analysis.words import listing
 
 LIKELY, POSSIBLE = 0.975, 0.025
@@ -171,10 +171,10 @@ def _volume_range(study: Study, box: Box) -> tuple[float, float]:
         width = box.worst[index] - box.best[index]
         for place, limit in enumerate(objective_intervals(study, item)):
             cost = (limit - box.best[index]) / width if width else np.zeros(len(study))
-            cost = np.where(np.isnan(cost), values[:, index], cost)
-            ends[int((place == 0) == item.maximise) ^ 1].append(cost)
+            worse_end = (place == 0) == item.maximise
+            ends[not worse_end].append((np.fmax if worse_end else np.fmin)(cost, values[:, index]))
     worse, better = (np.clip(np.stack(columns, axis=1), 0.0, None) for columns in ends)
-    sure, possible = chance >= LIKELY, chance >= POSSIBLE
+    sure, possible = study.feasible & (chance >= LIKELY), study.feasible | (chance >= POSSIBLE)
     known = ~np.isnan(values).any(axis=1)
     return dominated_volume(worse[sure & known]), dominated_volume(better[possible & known])
 

@@ -13,12 +13,12 @@ import numpy as np
 from analysis.checks import without_result
 from analysis.feasibility import Feasibility
 from analysis.fronts import front_mask
+from analysis.intervals import objective_intervals
 from analysis.points import Points
 from analysis.ranking import ranked, total_violation
 from analysis.records import Floats, Metric, Study
 from analysis.schema import Constraint
 from analysis.seeds import seed_text
-from analysis.summary import objective_intervals
 from analysis.words import (
     OUTCOMES,
     constraint_text,
@@ -111,6 +111,9 @@ def _check(
         "missing": column(without_result(study, check)[order].tolist()),
         "verdict": column([study.verdicts[check][row] for row in order]),
         "probability": numbers(chances.by_check[check][order]),
+        "withheld": numbers(study.power[check]["withheld"][order]),
+        "violation": numbers(study.power[check]["violation"][order]),
+        "beyond": constraint.bound.reference if constraint.bound is not None else None,
         "members": [
             {"metric": names.index(name), "at": numbers(_bound_at(constraint, item)[order])}
             for name, item in members.items()

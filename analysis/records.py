@@ -4,7 +4,6 @@ Columns are arrays over trials, in order of trial number. Numbers that were not 
 left out; a trial counts as feasible only if its record says so *and* none of its margins is positive or missing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analysis.environment import read_environment, read_text
 from analysis.errors import AnalysisError
 from analysis.parts import Cache, read_records
 from analysis.schema import Schema
@@ -159,8 +159,8 @@ def load_study(folder: Path, cache: Cache | None = None) -> Study:
         finished=_floats(table, "finished"),
         error=tuple(_objects(table, "error")),
         controls=_controls(records.controls),
-        config=_text(folder / "config.yaml"),
-        environment=_environment(folder / "environment.json", warnings),
+        config=read_text(folder / "config.yaml"),
+        environment=read_environment(folder / "environment.json", warnings),
         warnings=tuple(warnings),
     )
 
@@ -243,22 +243,3 @@ def _controls(table: pa.Table | None) -> tuple[Control, ...]:
     required = [value or "" for value in _objects(table, "required")]
     passed = [value is True for value in _objects(table, "passed")]
     return tuple(Control(*row) for row in zip(*columns, *numbers, required, passed, strict=True))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _environment(path: Path, warnings: list[str]) -> Mapping[str, Any]:
-    text = _text(path)
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except ValueError:
-        warnings.append(f"{path.name} is no JSON and was left out")
-        return {}
-    return found if isinstance(found, dict) else {"environment": found}

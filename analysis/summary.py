@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.checks import CheckSummary, Voteless, failed_checks, summarise_checks, voteless
+from analysis.intervals import objective_interval
 from analysis.ranking import best_feasible, ranked, total_violation
-from analysis.records import Floats, Study
-from analysis.schema import Objective
+from analysis.records import Study
 from analysis.strata import best_first, label, split
 from analysis.words import VERDICTS, count, interval, listing, metric_label, number, plain, share, spoken
 
@@ -50,27 +50,6 @@ def guess_value(study: Study) -> float:
         column.baseline for column in study.members(primary.metric).values() if not np.isnan(column.baseline).all()
     ]
     return float(np.nanmedian(np.stack(known))) if known else float("nan")
-
-
-def objective_intervals(study: Study, objective: Objective) -> tuple[Floats, Floats]:
-    """Return the lower and upper ends of the 95 % interval of an objective, (trials,) each; NaN where there is none.
-
-    They are those of the voting member whose value the objective is.
-    """
-    values = study.objectives[objective.name]
-    low, high = np.full(len(study), np.nan), np.full(len(study), np.nan)
-    open_still = np.ones(len(study), dtype=bool)
-    for column in study.members(objective.metric).values():
-        own = open_still & column.votes & (column.value == values)
-        low[own], high[own] = column.low[own], column.high[own]
-        open_still &= ~own
-    return low, high
-
-
-def objective_interval(study: Study, objective: Objective, row: int) -> tuple[float, float]:
-    """Return the 95 % interval of an objective in one trial, (NaN, NaN) if there is none."""
-    low, high = objective_intervals(study, objective)
-    return float(low[row]), float(high[row])
 
 
 def summarise(study: Study) -> Summary:

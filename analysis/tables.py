@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from analysis.checks import failed_checks, without_result
 from analysis.fronts import front_mask
+from analysis.intervals import objective_interval
 from analysis.ranking import total_violation
 from analysis.records import Study
 from analysis.schema import Objective
 from analysis.seeds import spread_text
 from analysis.strata import label
-from analysis.summary import objective_interval
 from analysis.words import (
     DASH,
     MINUS,

@@ -57,8 +57,12 @@
       (isNumber(member.at) ? ", bound " + number(member.at) : "") + ", baseline " + number(member.baseline) +
       ", chance " + number(member.chance) + ", majority " + number(member.majority) + (member.votes ? "" : ", no vote")).join("; ");
   }
+  // The power of the check: from which leak on it would have answered so with 95 % probability.
   function powerText(check) {
-    return isNumber(check.found) ? "; would have found " + number(check.found) + " or more [" + check.unit + "]" : "";
+    if (!isNumber(check.violation)) return "";
+    const sign = !check.beyond && check.sense === ">=" ? " \u2264 " : " \u2265 ", where = check.beyond ? " beyond " + check.beyond : "";
+    const pass = check.withheld === 0 ? "passes nothing" : isNumber(check.withheld) ? "passes no leak" + sign + number(check.withheld) : "";
+    return "; with 95 % probability it " + (pass ? pass + " and " : "") + "calls a leak" + sign + number(check.violation) + where + " a violation";
   }
   function checkBlock(check) {
     const state = check.missing ? "\u2297 no result, counted as violated"

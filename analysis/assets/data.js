@@ -3,7 +3,7 @@
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const SVG = "http://www.w3.org/2000/svg";
   const GOOD = "#0072B2", BAD = "#D55E00", INK = "#1f2933", MUTED = "#52606d", FAINT = "#d5dbe1", GRID = "#e4e7eb";
-  const VERDICT = { pass: "pass", violation: "violation", too_little_data: "too little data", missing: "missing" };
+  const VERDICT = { pass: "pass", violation: "violation", too_little_data: "too little data", too_little_training: "too little training", missing: "missing" };
   const SYMBOLS = [["circle", "circle-open"], ["square", "square-open"], ["diamond", "diamond-open"], ["hexagon", "hexagon-open"], ["triangle-up", "triangle-up-open"]];
   const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#3d4852", "#D55E00"];
   const CHANCES = [[0, "#D55E00"], [0.5, "#b9b3ab"], [1, "#0072B2"]];
@@ -56,7 +56,7 @@
         value: at(item.value, place), low: at(item.low, place), high: at(item.high, place), error: at(item.error, place) })),
       checks: data.checks.map((item) => ({ label: item.label, bound: item.bound, sense: item.sense, unit: item.unit, scale: item.scale,
         margin: at(item.margin, place), missing: at(item.missing, place), verdict: at(item.verdict, place), probability: at(item.probability, place),
-        found: item.found ? at(item.found, place) : null, within: isNumber(at(item.margin, place)) && at(item.margin, place) <= 0,
+        withheld: at(item.withheld, place), violation: at(item.violation, place), beyond: item.beyond, within: isNumber(at(item.margin, place)) && at(item.margin, place) <= 0,
         members: item.members.map((member) => ({ ...memberAt(member.metric, place), at: at(member.at, place) })) })),
       metrics: data.metrics.flatMap((item, index) => (item.judged ? [] : [memberAt(index, place)])),
       parameters: data.parameters.map((item) => ({ name: item.name, unit: item.unit, role: item.role, value: at(item.text === null ? item.value : item.text, place) })),

@@ -77,10 +77,15 @@
   }
   function wireTable() {
     if (!body) return;
-    document.querySelectorAll("#trials-table th[data-kind]").forEach((head) => head.addEventListener("click", () => {
-      sorting = sorting && sorting.kind === head.dataset.kind ? (sorting.sign > 0 ? { kind: sorting.kind, sign: -1 } : null) : { kind: head.dataset.kind, sign: 1 };
-      drawTable();
-    }));
+    document.querySelectorAll("#trials-table th[data-kind]").forEach((head) => {
+      const sort = () => {
+        sorting = sorting && sorting.kind === head.dataset.kind ? (sorting.sign > 0 ? { kind: sorting.kind, sign: -1 } : null) : { kind: head.dataset.kind, sign: 1 };
+        drawTable();
+      };
+      head.tabIndex = 0;
+      head.addEventListener("click", sort);
+      head.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+    });
     document.getElementById("trials-more").addEventListener("click", () => { rowsWanted += 100; drawTable(); });
   }
 

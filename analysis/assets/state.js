@@ -21,7 +21,9 @@
       for (const name of Object.keys(plain)) if (name in kept && (plain[name] === null || typeof kept[name] === typeof plain[name])) state[name] = kept[name];
     } catch (error) { console.warn("the view in the address cannot be read", error.message); }
     for (const name of ["x", "y"]) if (!quantityOf.has(state[name])) state[name] = initial()[name];
-    if (!Array.isArray(state.ranges)) state.ranges = [];
+    const limit = (value) => (isNumber(value) ? value : null);
+    state.ranges = [].concat(state.ranges).filter((range) => range && quantityOf.has(range.key)).map((range) => ({ key: range.key, low: limit(range.low), high: limit(range.high) }));
+    state.strata = Object.fromEntries(Object.entries(state.strata).filter(([name, hidden]) => parameterNamed.has(name) && Array.isArray(hidden)));
     const trial = found.get("trial");
     return trial !== null && /^\d+$/.test(trial) ? Number(trial) : null;
   }

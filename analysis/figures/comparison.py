@@ -7,10 +7,10 @@ from plotly.subplots import make_subplots
 from analysis.compare import Comparison, Reached
 from analysis.figures.outcomes import COLOURS
 from analysis.figures.theme import LINES, figure, style
+from analysis.intervals import objective_intervals
 from analysis.pareto import nondominated
 from analysis.records import Floats
 from analysis.schema import Objective
-from analysis.summary import objective_intervals
 from analysis.words import axis_title, escape_plotly, number, plain
 
 ROW = 34
