@@ -60,9 +60,10 @@ def people_problems(identities: int, people: People, audit: float = 0.0) -> list
     if min(sizes) >= 2:
         return []
     told = ", ".join(f"{group} {size}" for group, size in zip(GROUPS, sizes, strict=True))
+    taken = f", {kept} of them kept for the audit," if kept else ""
     return [
-        f"data: {identities} identities{f', {kept} of them kept for the audit,' if kept else ''} leave {told} people; at least 2 are needed in each group, and 64 in all for "
-        "identity similarity to mean anything: raise data.identities or the shares in checks.adversaries.people"
+        f"data: {identities} identities{taken} leave {told} people; at least 2 are needed in each group, and 64 in all "
+        "for identity similarity to mean anything: raise data.identities or the shares in checks.adversaries.people"
     ]
 
 
