@@ -108,7 +108,7 @@ class AdversarialRepresentation:
         except ValueError as error:
             return [f"checks.{line}" for line in str(error).splitlines()]
         identities = _identities(data)
-        return [] if identities is None else people_problems(identities, settings.people)
+        return [] if identities is None else people_problems(identities, settings.people, _audit(data))
 
     def forecast_seconds(
         self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
@@ -143,6 +143,13 @@ class AdversarialRepresentation:
 def _columns(data: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the label columns that may be tasks."""
     return (*attributes_in(data), "expression")
+
+
+def _audit(data: Mapping[str, Any]) -> float:
+    """Return the share of the people that is kept for an audit, 0 where that is wrong and reported elsewhere."""
+    split = data.get("split")
+    share = split.get("audit", 0.0) if isinstance(split, Mapping) else 0.0
+    return float(share) if isinstance(share, int | float) and 0 <= share < 1 else 0.0
 
 
 def _identities(data: Mapping[str, Any]) -> int | None:

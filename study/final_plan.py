@@ -194,7 +194,12 @@ def _configuration(
     others = [override for override in overrides if override not in checks]
     values = {**saved, "output": str(output), "resume": None, "starting_points": None, "warm_start": None}
     composed = recompose(values, others, tree)
-    config = read_config(composed.values, composed.fixed, composed.problems, resume=True)
+    try:
+        config = read_config(composed.values, composed.fixed, composed.problems, resume=True)
+    except ConfigError as error:
+        absent = any("data.root" in problem for problem in error.problems)
+        hint = ["the images of the selection's study are not there: give their folder with data.root=DIR"]
+        raise ConfigError(error.problems + (hint if absent else [])) from None
     if config.experiment != EXPERIMENT:
         raise ConfigError([f"experiment.name={config.experiment}: final training knows {EXPERIMENT} only"])
     problems: list[str] = []

@@ -99,14 +99,17 @@ class RepresentationTrial:
     def _prepared(self) -> tuple[RepresentationMaterial, RepresentationTraining]:
         if self._material is None or self._training is None:
             context = self._context
+            split = context.data.get("split", {})
             self._material = representation_material(
                 self._config,
                 self._settings,
                 load_faces(context.data, context.cache),
-                split_seed=int(context.data.get("split", {}).get("seed", 0)),
+                split_seed=int(split.get("seed", 0)),
                 seed=context.shared_seed,
                 device=context.device,
                 cache=context.cache,
+                audit=float(split.get("audit", 0.0)),
+                judged=str(split.get("judged", "test")),
             )
             self._training = RepresentationTraining(
                 self._config, self._material.training, self._material.tasks, self._material.perceptual, seed=self._seed

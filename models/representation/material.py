@@ -58,6 +58,8 @@ def representation_material(
     seed: int,
     device: str,
     cache: Path,
+    audit: float = 0.0,
+    judged: str = "test",
 ) -> RepresentationMaterial:
     """Divide the people and get the instruments, from the cache or trained now.
 
@@ -69,17 +71,19 @@ def representation_material(
         seed: Of the instruments.
         device: "cpu" or "cuda".
         cache: Folder of the cache.
+        audit: Share of the people that is kept for an audit.
+        judged: "test", or "audit" for an audit.
 
     Raises:
         ValueError: If the data have too few people or lack a task's column.
         FloatingPointError: If the training of an instrument diverges.
     """
     tasks = read_tasks(faces, task_names(config.tasks))
-    rows = divide(faces.identity, settings.people, split_seed)
+    rows = divide(faces.identity, settings.people, split_seed, audit=audit, judged=judged)
     images = torch.from_numpy(np.array(faces.images)).to(device)
     everybody = np.concatenate([rows.public, rows.validation])
     key = {"data": faces.fingerprint, "people": asdict(settings.people), "split_seed": split_seed, "seed": seed}
-    key |= {"device": device}
+    key |= {"device": device} | ({"audit": audit} if audit else {})
     embedding = _embedding(images, faces.identity, everybody, settings, key, cache)
     perceptual = _perceptual(config, images, faces, everybody, settings, key, cache)
     # Keyed by everything above, a control could be cached as well; it takes a moment.

@@ -111,7 +111,10 @@ def test_wrong_judges_and_too_few_people_are_reported_before_anything_starts(tmp
     assert any("checks.adversaries.judges=['loud']" in problem for problem in caught.value.problems)
     with pytest.raises(ConfigError) as caught:
         resolved(tmp_path, "experiment=adversarial_representation", "data.identities=6")
-    assert any("6 identities leave private 2, public 0" in problem for problem in caught.value.problems)
+    assert any(
+        "6 identities, 2 of them kept for the audit, leave private 2, public 0" in problem
+        for problem in caught.value.problems
+    )
 
 
 def test_the_label_columns_of_a_folder_are_its_tasks_and_metrics(tmp_path: Path) -> None:

@@ -24,6 +24,19 @@ def test_the_seed_alone_decides_who_is_where() -> None:
     assert set(IDENTITY[first.test]) != set(IDENTITY[other.test])
 
 
+def test_an_audit_keeps_people_from_all_groups_and_takes_the_place_of_the_test_people() -> None:
+    searched = divide(IDENTITY, People(), 0, audit=0.2)
+    audited = divide(IDENTITY, People(), 0, audit=0.2, judged="audit")
+    kept = set(IDENTITY[audited.test])
+    assert len(kept) == 14
+    assert not kept & {person for group in GROUPS for person in IDENTITY[getattr(searched, group)]}
+    for group in ("private", "public", "validation"):
+        assert (getattr(audited, group) == getattr(searched, group)).all()
+    assert [len(set(IDENTITY[getattr(searched, group)])) for group in GROUPS] == [22, 18, 4, 12]
+    (problem,) = people_problems(6, People(), 0.1)
+    assert problem.startswith("data: 6 identities, 2 of them kept for the audit, leave private 2, public 0, ")
+
+
 def test_too_few_people_are_refused_with_what_is_needed() -> None:
     assert people_problems(64, People()) == []
     with pytest.raises(ValueError, match=r"5 identities leave private 2, public 0.*at least 2"):
