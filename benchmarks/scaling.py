@@ -5,8 +5,8 @@
 
 Everything is real but the trial: Ray and its workers (a process each, without torch), Tune, searcher, Optuna's storage,
 records. A slot is a logical CPU, so more slots than cores measure the driver and not what the machine can compute.
-Workers that sleep cost little, but starting 64 processes is work that a cluster would spread over its nodes: what is
-measured begins when as many trials have ended as there are slots, and ends when the last of them are begun.
+Workers that sleep cost little, but starting 64 processes is work that a cluster would spread over its nodes: a slot
+counts from the end of its first trial to the end of its last one.
 
 Efficiency is the time that slots slept of the time that they were there. Cost of a trial in the driver is the processor
 time of its process between the first and the last trial, told for the first and the last quarter of the study. From the
@@ -48,7 +48,7 @@ class Scaling:
     wall: float
     """Seconds of the whole study, starting the workers included."""
     efficiency: float
-    """Time that slots slept, of the time that they were there between the first and the last full hand of trials."""
+    """Time that slots slept, of the time from the end of a slot's first trial to that of its last one."""
     rate: float
     """Trials an hour in the same time."""
     first_quarter: float
@@ -120,17 +120,16 @@ def summarise(
         before: Resident memory before, in 10**6 bytes.
         after: Resident memory at the end.
     """
-    # From the end of every slot's first trial to the end of the first slot's last one, all slots are busy.
-    steady = ended[slots - 1 : len(ended) - slots + 1]
-    count, took = len(steady) - 1, steady[-1] - steady[0]
+    # Of each slot, from the end of its first trial to that of its last one.
+    count, there = len(ended) - slots, sum(ended[-slots:]) - sum(ended[:slots])
     quarter = len(ended) // 4
     return Scaling(
         slots=slots,
         trials=len(ended),
         seconds=seconds,
         wall=wall,
-        efficiency=count * seconds / (took * slots),
-        rate=3600 * count / took,
+        efficiency=count * seconds / there,
+        rate=3600 * count * slots / there,
         first_quarter=1000 * (used[quarter] - used[0]) / quarter,
         last_quarter=1000 * (used[-1] - used[-1 - quarter]) / quarter,
         driver_mb=after - before,
