@@ -12,6 +12,7 @@ import yaml
 from study.compose import SEARCH_SPACES, compose_config
 from study.config import ConfigError, StudyConfig, read_config
 from study.help import help_text
+from study.remote import is_remote
 from study.resume import resumed_config
 
 OK, BAD_CONFIGURATION, INTERRUPTED = 0, 2, 130
@@ -52,7 +53,12 @@ def resolve(arguments: Sequence[str], folder: Path = SEARCH_SPACES) -> StudyConf
     resumed = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if resumed:
         others = [argument for argument in arguments if not argument.startswith("resume=")]
-        return resumed_config(Path(resumed[-1].removeprefix("resume=")), others, folder)
+        given = resumed[-1].removeprefix("resume=")
+        if is_remote(given):
+            from study.mirror import fetch_study
+
+            return resumed_config(fetch_study(given), others, folder, remote=given)
+        return resumed_config(Path(given), others, folder)
     composed = compose_config(arguments, folder)
     return read_config(composed.values, composed.fixed, composed.problems)
 
@@ -75,7 +81,7 @@ def launch(config: StudyConfig) -> int:
     from study.driver import run_study  # Ray takes a second to import; explaining and checking do not need it
 
     _say_data(config)
-    again = f"python -m study resume={shlex.quote(shown_path(config.output))}"
+    again = f"python -m study resume={shlex.quote(config.remote or shown_path(config.output))}"
     try:
         finished = run_study(config)
     except ConfigError:

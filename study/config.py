@@ -21,6 +21,7 @@ from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective, unmeasured_problems
 from study.parameter import Value
 from study.records import PARTS
+from study.remote import is_remote, remote_problems, working_copy
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
 from study.samplers import SearcherConfig, read_searcher
 from study.scheduler_config import SchedulerConfig, read_scheduler, searcher_problems
@@ -89,7 +90,9 @@ class StudyConfig:
     starting_points: tuple[dict[str, Value], ...]
     """Configurations of an earlier selection, tried before those of the space."""
     output: Path
-    """The study folder, absolute."""
+    """The study folder, absolute; of a study in a store, the driver's working copy."""
+    remote: str
+    """The study folder in a store, ``s3://BUCKET/PATH``; empty where ``output`` is all there is."""
     cache: Path
     """Folder for what trials and studies share, absolute."""
     storage: str
@@ -145,8 +148,15 @@ def read_config(
     fixed = {name: value for name, value in fixed.items() if name in space.names}
     name = root.text("name", optional=True) or f"{experiment.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     adversaries, bounds = _read_checks(root.raw("checks"), problems)
-    output = Path(root.text("output", optional=True) or Path("studies") / name)
+    given, cache = (
+        root.text("output", optional=True) or str(Path("studies") / name),
+        Path(root.text("cache")).absolute(),
+    )
+    remote = given if is_remote(given) else ""
+    output = working_copy(remote, cache) if remote else Path(given)
     problems.extend([] if resume else _output_problems(output))
+    if remote and not resume:
+        problems.extend(remote_problems(remote, CONFIG, keeps=root.raw("keep") is not None))
     root.raw("resume")  # of a new study: null
     # Not in the folders of studies that were started before there were callbacks.
     problems.extend([] if not root.raw("callbacks") else _callback_problems(root.raw("callbacks")))
@@ -169,7 +179,8 @@ def read_config(
         adversaries=adversaries,
         starting_points=_read_points(str(kept) if resume and kept.exists() else points, space, trial, problems),
         output=output.absolute(),
-        cache=Path(root.text("cache")).absolute(),
+        remote=remote,
+        cache=cache,
         storage=storage,
         seed=root.integer("seed", 0, 2**31 - 1),
         resume=resume,
@@ -183,7 +194,7 @@ def read_config(
         warm_start=WarmStart(),
         resolved={"name": name, "experiment": {"name": experiment.name}, "trial": trial, "fixed": fixed}
         | {key: value for key, value in composed.items() if key not in _NOT_COPIED}
-        | {"output": str(output), "storage": without_password(storage) or None},
+        | {"output": given if remote else str(output), "storage": without_password(storage) or None},
     )
     root.close()
     problems.extend(searcher_problems(config.scheduler, config.searcher.name))

@@ -27,6 +27,7 @@ from study.event_files import EventFiles
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
+from study.mirror import Mirror
 from study.outcomes import WORKER_RESTARTS
 from study.packing import Node, Packing
 from study.preflight import alive_nodes, offers, preflight, unreachable
@@ -34,6 +35,7 @@ from study.progress import Progress
 from study.quota import Quota
 from study.records import Records, read_parts
 from study.recovery import continue_search, start_search
+from study.remote import RemoteFolder
 from study.replicate_records import ReplicateRecords
 from study.resources import Plan, detect_cpus, detect_gpus, plan
 from study.search import Proposal, Search
@@ -41,7 +43,7 @@ from study.searcher import HeartbeatCallback, StudySearcher, StudyStopper
 from study.spending import Spending
 from study.stopping import EarlyStopping
 from study.trainable import StudyTrainable
-from study.trial_run import TrialTask
+from study.trial_run import TrialTask, checkpoint_name
 
 OBJECT_STORE_BYTES = 160 * 1024**2
 """Shared memory of a Ray started here; trials exchange nothing but small reports."""
@@ -82,7 +84,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
         search = continue_search(config, folder, records, progress)
         if search.done:
             progress.say(f"study {config.name} is finished: its {config.budget.trials} trials are done")
-            _complete(folder, search, records, Quota(config, progress.say))
+            _complete(folder, search, records, Quota(config, progress.say), _mirror(config, progress))
             return True
         spending = Spending(config.budget, 1.0, search.spent)
         if spending.used_up:
@@ -103,6 +105,9 @@ def _run(
     for note in config.warm_start.notes:
         progress.say(note)
     progress.say(forecast(left, share).describe())
+    mirror = _mirror(config, progress)
+    if mirror is not None:
+        mirror.claim()
     folder.begin_run()
     folder.drop_checkpoints_of(search.told)
     quota = Quota(config, progress.say)
@@ -116,8 +121,8 @@ def _run(
         records,
         progress,
         spending,
-        make_task=lambda proposal: _task(config, share, folder, packing, proposal),
-        forget=lambda number, replicate: _forget(folder, quota, number, replicate),
+        make_task=lambda proposal: _task(config, share, folder, packing, mirror, proposal),
+        forget=lambda number, replicate: _forget(folder, quota, mirror, number, replicate),
         measured=lambda proposal, use: packing.note(proposal.trial, use),
     )
     try:
@@ -125,7 +130,7 @@ def _run(
             _tune(config, packing, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
-        _complete(folder, search, records, quota)
+        _complete(folder, search, records, quota, mirror)
     if spending.used_up and not search.done:
         progress.say(_hours_used_up(config, search, spending))
     return search.done or spending.used_up
@@ -144,8 +149,16 @@ def _hours_used_up(config: StudyConfig, search: Search, spending: Spending) -> s
     return f"the budget in hours is used up ({spending.describe()}), {trials}; resume with more hours to go on"
 
 
-def _forget(folder: StudyFolder, quota: Quota, number: int, replicate: int | None) -> None:
+def _mirror(config: StudyConfig, progress: Progress) -> Mirror | None:
+    """Return what keeps the study folder in a store up to date, None where there is none."""
+    return Mirror(RemoteFolder.at(config.remote), config.output, progress.say) if config.remote else None
+
+
+def _forget(folder: StudyFolder, quota: Quota, mirror: Mirror | None, number: int, replicate: int | None) -> None:
     """Remove what a trial that was told, or a replicate that was recorded, has no more use for."""
+    if mirror is not None:
+        mirror.push()
+        mirror.forget(checkpoint_name(number, replicate or 0))
     if replicate is not None:
         folder.drop_checkpoints(number, replicate)
         return
@@ -153,7 +166,7 @@ def _forget(folder: StudyFolder, quota: Quota, number: int, replicate: int | Non
     quota.told(number)
 
 
-def _complete(folder: StudyFolder, search: Search, records: Records, quota: Quota) -> None:
+def _complete(folder: StudyFolder, search: Search, records: Records, quota: Quota, mirror: Mirror | None) -> None:
     """Merge the records and remove what only a running study needs."""
     records.merge()
     ReplicateRecords(folder.path, records).merge()
@@ -161,6 +174,8 @@ def _complete(folder: StudyFolder, search: Search, records: Records, quota: Quot
     if search.done:
         shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
     quota.finish(search.told)
+    if mirror is not None:
+        mirror.finish()
 
 
 @contextlib.contextmanager
@@ -215,7 +230,16 @@ def _tune(
         raise searcher.failure
 
 
-def _task(config: StudyConfig, share: Plan, folder: StudyFolder, packing: Packing, proposal: Proposal) -> TrialTask:
+def _task(
+    config: StudyConfig,
+    share: Plan,
+    folder: StudyFolder,
+    packing: Packing,
+    mirror: Mirror | None,
+    proposal: Proposal,
+) -> TrialTask:
+    if mirror is not None:
+        mirror.push()  # the store's journal knows a trial before it begins
     request = packing.request(proposal.trial, alone=proposal.alone)
     return TrialTask(
         experiment=config.experiment,
@@ -232,6 +256,7 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, packing: Packin
         threads=max(1, int(min(share.cpus, request.cpus))),
         checkpoint_every=config.checkpoint_every,
         replicate=proposal.replicate,
+        remote=config.remote,
         resources=request.bundle(),
     )
 

@@ -16,10 +16,14 @@ from typing import Any
 
 from study.environment import package_versions
 from study.folder import data_digest
+from study.remote import RemoteFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE_FOLDERS = ("study", "models")
 """What workers import of this project."""
+
+PROBE = ".preflight"
+"""How the names of probe folders begin."""
 
 DRIVER_FILE = "driver"
 """File of the probe folder that the driver writes; each node writes one of its own name."""
@@ -35,6 +39,8 @@ class Question:
     """What the driver's files hold, and what the node's are to hold."""
     data: Mapping[str, Any]
     """Resolved ``data`` group."""
+    remote: str = ""
+    """Study folder in a store, which each node must read and write; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ def look(question: Question, name: str) -> dict[str, Any]:
         The fields of an :class:`Answer`; plain values, which any version of the code can read.
     """
     faults = {folder: _fault(Path(folder), question.word, name) for folder in question.folders}
+    if question.remote:
+        faults[question.remote] = _remote_fault(question.remote, question.word, name)
     return asdict(
         Answer(
             host=socket.gethostname(),
@@ -96,6 +104,18 @@ def _fault(folder: Path, word: str, name: str) -> str:
         (folder / name).write_text(word)
     except OSError as error:
         return f"cannot be written ({error.strerror})"
+    return ""
+
+
+def _remote_fault(uri: str, word: str, name: str) -> str:
+    """Return why this node does not share a folder in a store; empty if it does, after writing into it."""
+    try:
+        remote = RemoteFolder.at(uri)
+        if remote.read(f"{PROBE}-{word}/{DRIVER_FILE}") != word.encode():
+            return "holds something else than on the driver's node"
+        remote.write(f"{PROBE}-{word}/{name}", word.encode())
+    except OSError as error:
+        return f"cannot be used ({' '.join(str(error).split())[:200]}); see the node's AWS_* variables or role"
     return ""
 
 

@@ -20,14 +20,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.cluster import ClusterConfig, token_problems
 from study.config import ConfigError, StudyConfig
-from study.node_check import DRIVER_FILE, Answer, Question, look
+from study.node_check import DRIVER_FILE, PROBE, Answer, Question, look
 from study.packing import Node
+from study.remote import RemoteFolder, is_remote
 from study.resources import Plan, plan_nodes
 
 ANSWER_SECONDS = 120.0
 """Time that nodes get to answer: the first task on a node starts a process, which imports this project."""
-
-PROBE = ".preflight"
 
 
 def unreachable(cluster: ClusterConfig) -> str | None:
@@ -114,14 +113,17 @@ def node_problems(config: StudyConfig, nodes: Sequence[Mapping[str, Any]]) -> li
     word = uuid.uuid4().hex
     with contextlib.ExitStack() as stack:
         folders = {}
-        for field, folder in (("output", config.output), ("cache", config.cache)):
+        shared = [] if config.remote else [("output", config.output), ("cache", config.cache)]
+        for field, folder in shared:
             try:
                 probe = stack.enter_context(_probe(folder, word))
             except OSError as error:
                 problems.append(f"{field}={folder} cannot be written here ({error.strerror}); choose another folder")
             else:
                 folders[str(probe)] = field
-        question = Question(tuple(folders), word, config.data)
+        if config.remote:
+            stack.enter_context(_remote_probe(config.remote, word))
+        question = Question(tuple(folders), word, config.data, config.remote)
         here = Answer(**look(question, "here"))
         for name, (node, answer) in enumerate(_ask(question, nodes)):
             where = f"node {node['NodeManagerAddress']}"
@@ -161,6 +163,9 @@ def differences(here: Answer, there: Answer, fields: Mapping[str, str]) -> list[
     if there.data != here.data:
         problems.append("data.root holds other images or labels than here, or none; copy or mount the same folder")
     for folder, fault in there.folders.items():
+        if is_remote(folder):
+            problems.append(f"output={folder} {fault}")
+            continue
         problems.append(
             f"{fields.get(folder, 'output')}={Path(folder).parent} {fault}; put it where all nodes share it"
         )
@@ -181,6 +186,18 @@ def _probe(folder: Path, word: str) -> Iterator[Path]:
         for path in made:
             with contextlib.suppress(OSError):  # something else is in it by now
                 path.rmdir()
+
+
+@contextlib.contextmanager
+def _remote_probe(uri: str, word: str) -> Iterator[None]:
+    """Make a probe folder in a store with the driver's object in it; remove it afterwards."""
+    remote = RemoteFolder.at(uri)
+    remote.write(f"{PROBE}-{word}/{DRIVER_FILE}", word.encode())
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            remote.remove(f"{PROBE}-{word}")
 
 
 def _ask(question: Question, nodes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Answer | str]]:

@@ -35,7 +35,7 @@ PARTS: Mapping[str, str] = {
 }
 """Functions whose whole time is a part's, as module and qualified name; the outermost one on the stack counts."""
 
-STEGANALYSIS, CLASSIFIER = "models.checks.judging.detect", "models.checks.fitting.fit_classifier"
+STEGANALYSIS, CLASSIFIER = "models.checks.steganalysis.detection.detect", "models.checks.fitting.train_classifier"
 OTHER = "other"
 """Name of the time that is in none of the parts."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +37,30 @@ FREE = (
 _ABSENT = "absent"
 
 
-def resumed_config(folder: Path, overrides: Sequence[str], tree: Path = SEARCH_SPACES) -> StudyConfig:
+def resumed_config(
+    folder: Path, overrides: Sequence[str], tree: Path = SEARCH_SPACES, *, remote: str = ""
+) -> StudyConfig:
     """Return the configuration of the study in ``folder``, with overrides.
 
     Args:
         folder: The study folder; it may have been moved since the study was started.
         overrides: As typed, without ``resume=``.
         tree: The Hydra tree, in which options of groups are looked up.
+        remote: The study folder in a store, of which ``folder`` is the working copy; empty where there is none.
 
     Raises:
         ConfigError: If there is no study, an override is wrong, or it would make another study of it.
     """
     saved = saved_config(folder)
-    saved["output"] = str(folder)
+    saved["output"] = remote or str(folder)
     composed = recompose(saved, overrides, tree)
     if ":***@" in str(composed.values.get("storage")):
         raise ConfigError(
             [f"storage={saved['storage']}: the password is not kept; give storage= with it, or set PGPASSWORD"]
         )
     config = read_config(composed.values, composed.fixed, composed.problems, resume=True)
+    if remote:
+        config = replace(config, output=folder.absolute())  # wherever cache= points to now
     different = list(differences(saved, config.resolved))
     if different:
         raise ConfigError([f"{line}; that would be another study: start it with output=OTHER" for line in different])

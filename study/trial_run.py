@@ -29,6 +29,7 @@ from study.experiments import load_experiment
 from study.memory import MemoryUse, begin, used
 from study.outcomes import Outcome
 from study.records import Epoch
+from study.remote import RemoteFolder, RemoteTrial
 
 ERROR_LENGTH = 300
 """Characters of an error kept in the records; the whole traceback is in the trial's artifacts."""
@@ -58,6 +59,8 @@ class TrialTask:
     """Epochs between checkpoints; 0 for none."""
     replicate: int = 0
     """Which of the configuration's seeds it is; each has folders of its own."""
+    remote: str = ""
+    """The study folder in a store, where checkpoints and artifacts go too; empty where all nodes share ``folder``."""
     resources: dict[str, float] = field(default_factory=dict)
     """What it was given of a node, under Ray's names: ``study.packing.Request.bundle``."""
 
@@ -97,6 +100,11 @@ class TrialRun:
         self._artifacts = artifact_folder(Path(task.folder), task.number, task.replicate)
         self._of_this_run = checkpoint_folder(Path(task.folder), task.run)
         self._checkpoints = self._of_this_run / checkpoint_name(task.number, task.replicate)
+        self._remote: RemoteTrial | None = None
+        if task.remote:
+            self._of_this_run.mkdir(parents=True, exist_ok=True)  # this node has its own
+            artifacts = self._artifacts.relative_to(task.folder).as_posix()
+            self._remote = RemoteTrial(RemoteFolder.at(task.remote), self._checkpoints.name, artifacts)
         self._evaluation: Evaluation | None = None
         self._history: list[Epoch] = []
         self._unreported = 0
@@ -184,6 +192,8 @@ class TrialRun:
         self._remove(final)
         temporary.rename(final)
         sync(self._checkpoints)
+        if self._remote is not None:
+            self._remote.send_checkpoint(final)
         for other in self._checkpoints.iterdir():
             if other != final:
                 self._remove(other)
@@ -197,8 +207,11 @@ class TrialRun:
 
     def _latest_checkpoint(self) -> Path | None:
         """Return the newest whole checkpoint of this trial, left by a worker or a driver that was lost."""
-        found = [path for path in self._checkpoints.glob("*") if path.name.isdigit()]
-        return max(found, key=lambda path: int(path.name), default=None)
+        epochs = [int(path.name) for path in self._checkpoints.glob("*") if path.name.isdigit()]
+        if self._remote is not None:  # another node may have come further
+            epochs.append(self._remote.fetch_checkpoint(self._checkpoints, max(epochs, default=0)))
+        newest = max(epochs, default=0)
+        return self._checkpoints / str(newest) if newest else None
 
     def _ended(
         self,
@@ -219,6 +232,8 @@ class TrialRun:
             traceback.clear_frames(error.__traceback__)  # they hold the tensors that are to be freed
         memory = used(self._task.device) if self._evaluation is not None else None
         self._evaluation = None
+        if self._remote is not None:
+            self._remote.send_artifacts(self._artifacts)
         _free_memory(self._task.device)
         return WorkerReport(
             self._new_epochs(),

@@ -37,6 +37,8 @@ class Machine:
         for arguments in (("addr", "add", f"{self.address}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
             _ip("-n", self.name, *arguments)
         _ip("-n", self.name, "link", "set", "lo", "up")
+        # Leads nowhere; without it, every process of Ray looks for seconds for its own address.
+        _ip("-n", self.name, "route", "add", "default", "dev", "eth0")
 
     def command(self, *command: str, before: str = ":") -> list[str]:
         """Return a command line that runs ``command`` on this machine, after the shell command ``before``."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from torch import nn
 
@@ -167,4 +168,5 @@ def _carrier(
 def _filled(network: Network, saved: Saved, prefix: str, device: str) -> Network:
     """Give a network the tensors named ``prefix.*`` and put it into evaluation mode."""
     network.load_state_dict(saved.part(prefix))
-    return network.to(device).eval()
+    moved: Network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return moved  # in the layout that it was trained in: rounding depends on it

@@ -16,7 +16,7 @@ __all__ = ["cache"]
 
 
 def model(cache: Path, folder: Path, **settings: object) -> FinalModel:
-    save_subverter(folder, trained(cache, **settings).finished, "test")
+    save_subverter(folder, trained(cache, **settings).finished)
     return load(folder)
 
 

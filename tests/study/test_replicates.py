@@ -10,7 +10,7 @@ import pytest
 from models.measurement import Control, Measurement
 from study.bounds import MISSING, PASS, TOO_LITTLE_DATA, check_bound, parse_bound
 from study.records import CONTROLS, LIMITS
-from study.replicate_records import _measurements
+from study.replicate_records import recorded_measurements
 from study.replicates import aggregate, standard_error
 
 T_2 = 4.302653
@@ -135,6 +135,6 @@ def test_what_was_still_learning_is_read_back_as_such() -> None:
     row = {**fields, **{f"{name}.votes": True for name in fields}}
     row |= {f"{name}.{limit}": 0.2 for name in fields for limit in LIMITS}
     control = Control("strong_identity", "plain", "convergence", 0.0, 0.0, 0.0, "a plateau", passed=False)
-    found = _measurements({**row, CONTROLS: [control.to_dict()]})
+    found = recorded_measurements({**row, CONTROLS: [control.to_dict()]})
     assert not found["strong_identity_accuracy.plain"].converged
     assert found["strong_identity_accuracy.moments"].converged

@@ -7,7 +7,8 @@ import torch
 
 from models.checks.config import STEGANALYSERS, CheckConfig, ControlConfig
 from models.checks.controls import with_independent_changes
-from models.checks.material import Release
+from models.checks.material import LabelSplits, Release
+from models.checks.planting import Plantation
 from models.checks.statistics import Estimate
 from models.checks.steganalysis import detectors
 from models.checks.steganalysis.calibration import (
@@ -152,9 +153,15 @@ def test_thresholds_come_from_validation_images():
     assert read_scores((below, above), (below, above)).readings["steganalysis_false_alarms"].value == 4 / 500
 
 
+def _labels(release):
+    return LabelSplits(*(torch.arange(len(getattr(release, name))) % 2 for name in ("train", "validation", "test")), 2)
+
+
 def test_controls_are_a_gate_and_the_smallest_rate_seen_for_each(drawn):
     config = _config("positions", "sample_pairs", fainter_rates=[0.2, 0.01, 0.001])
-    found = {(c.check, c.adversary, c.control): c for c in steganalysis_controls(drawn, config, seed=0, device="cpu")}
+    where = Plantation(drawn, drawn, lambda images: images)
+    controls = steganalysis_controls(where, _labels(drawn), config, seed=0, device="cpu")
+    found = {(c.check, c.adversary, c.control): c for c in controls}
     assert set(found) == {
         ("steganalysis", "positions", "noise"),
         ("steganalysis", "sample_pairs", "replacement"),
