@@ -160,13 +160,13 @@ def _carrier(
     embedder, reader = build_pair(
         config.learned.architecture, bits=bits, size=size, width=config.learned.width, strength=config.strength
     )
-    _filled(embedder, saved, "embedder", device)
-    _filled(reader, saved, "extractor", device)
+    for network, name in ((embedder, "embedder"), (reader, "extractor")):
+        _filled(network, saved, name, device)
+        network.to(memory_format=torch.channels_last)  # as trained: rounding depends on it
     return LearnedCarrier(embedder, reader, key, config.learned, channel.lossless)
 
 
 def _filled(network: Network, saved: Saved, prefix: str, device: str) -> Network:
     """Give a network the tensors named ``prefix.*`` and put it into evaluation mode."""
     network.load_state_dict(saved.part(prefix))
-    moved: Network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return moved  # in the layout that it was trained in: rounding depends on it
+    return network.to(device).eval()
