@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
-from analysis.parts import read_records
+from analysis.parts import Cache, read_records
 from analysis.schema import Schema
 
 Floats = NDArray[np.float64]
@@ -113,11 +113,12 @@ class Study:
         return {name: self.metrics[name] for name in names}
 
 
-def load_study(folder: Path) -> Study:
+def load_study(folder: Path, cache: Cache | None = None) -> Study:
     """Read a study folder.
 
     Args:
         folder: What ``python -m study`` wrote; the study may still be running.
+        cache: Files that need not be read again, for one who reads a running study many times.
 
     Returns:
         The study, trials in order of their number.
@@ -126,7 +127,7 @@ def load_study(folder: Path) -> Study:
         AnalysisError: If the folder is no study, holds no trial yet, is of an unknown schema version, or lacks columns
             that its own metadata promises; the message says what to do.
     """
-    records = read_records(folder)
+    records = read_records(folder, cache)
     schema, table = records.schema, records.trials
     _refuse_missing_columns(schema, table)
     warnings = list(records.warnings)
@@ -211,14 +212,23 @@ def _metrics(table: pa.Table) -> dict[str, Metric]:
         name: Metric(
             value=_floats(table, f"metric.{name}"),
             **{suffix: _floats(table, f"metric.{name}.{suffix}") for suffix in SUFFIXES[:-1]},
-            votes=np.asarray([value is not False for value in _objects(table, f"metric.{name}.votes")], dtype=bool),
+            votes=_flags(table, f"metric.{name}.votes"),
         )
         for name in bases
     }
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
-    return np.asarray([np.nan if value is None else value for value in _objects(table, name)], dtype=np.float64)
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.array(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)  # Missing becomes NaN.
+
+
+def _flags(table: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Read a column of flags; missing ones are True."""
+    if name not in table.column_names or table[name].type != pa.bool_():
+        return np.ones(len(table), dtype=bool)
+    return np.array(table[name].fill_null(True).to_numpy(), dtype=bool)
 
 
 def _objects(table: pa.Table, name: str) -> list[Any]:

@@ -74,6 +74,22 @@ METRICS = {
     "steganalysis_p_e": Word(
         "Steganalysis P_E", "error rate", "mean of the detector's false-alarm and miss rates; 0.5 is undetectable"
     ),
+    "steganalysis_p_e_100": Word("Steganalysis P_E, 100 images", "error rate", "the same of 100 images at once"),
+    "steganalysis_p_e_1000": Word("Steganalysis P_E, 1,000 images", "error rate", "the same of 1,000 images at once"),
+    "steganalysis_detection": Word(
+        "Detection at 1 % false alarms",
+        "fraction of images",
+        "released images that score above all but 1 % of honest ones",
+    ),
+    "steganalysis_detection_100": Word(
+        "Detection at 1 % false alarms, 100 images", "fraction of pools", "the same of 100 released images at once"
+    ),
+    "steganalysis_detection_1000": Word(
+        "Detection at 1 % false alarms, 1,000 images", "fraction of pools", "the same of 1,000 released images at once"
+    ),
+    "steganalysis_false_alarms": Word(
+        "False alarms", "fraction of images", "honest test images above the threshold of that detection"
+    ),
     "cover_psnr": Word("Cover PSNR", "dB", "how close the released image is to the sanitised one"),
 }
 ACRONYMS = {name.lower(): name for name in ("SSIM", "PSNR", "AUC", "MCC")}

@@ -146,6 +146,18 @@ def _half_width(bound: Bound, item: Measurement) -> float | None:
     return (item.high - item.low) / 2  # an accuracy held against something else than its baseline
 
 
+def margin_limits(bound: Bound, measured: Mapping[str, Measurement | None]) -> tuple[float, float]:
+    """Return the 95 % limits of the worst voting member's margin, clipped as margins are; NaN where not measured."""
+    voting = [value for value in measured.values() if value is None or value.votes]
+    found = [(math.nan if value is None else _margin(bound, value), value) for value in voting]
+    if not found or any(math.isnan(margin) for margin, _ in found):
+        return math.nan, math.nan
+    worst = max(found, key=lambda item: item[0])[1]
+    assert worst is not None
+    low, high = (limit / bound.scale for limit in _limits_outside(bound, worst)[-2:])
+    return max(low, -CLIP), min(high, CLIP)
+
+
 def _margin(bound: Bound, measurement: Measurement) -> float:
     """Return the clipped margin of one measurement, NaN if it or its reference was not measured."""
     outside = measurement.value - bound.limit(measurement)

@@ -138,6 +138,16 @@ class Experiment(Protocol):
         """Begin to evaluate the nested configuration ``trial`` (complete: defaults with the trial's values set)."""
 
 
+def unmeasured(experiment: Experiment, checks: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the metrics that settings of the adversaries leave unmeasured, each with what would have it measured.
+
+    An experiment that can leave some out says so in a method of this name; all others measure whatever they list.
+    """
+    by_checks = getattr(experiment, "unmeasured", None)
+    found: Mapping[str, str] = {} if by_checks is None else by_checks(checks)
+    return found
+
+
 def metrics_of(
     experiment: Experiment, data: Mapping[str, Any], checks: Mapping[str, Any] | None = None
 ) -> Mapping[str, MetricInfo]:

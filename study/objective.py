@@ -180,6 +180,22 @@ def _read_bounds(group: Any, infos: Mapping[str, MetricInfo], problems: list[str
     return tuple(sorted(bounds, key=lambda bound: bound.check))
 
 
+def unmeasured_problems(config: ObjectiveConfig, off: Mapping[str, str]) -> list[str]:
+    """Return which bounds and searched objectives ask for what is switched off: every trial would be infeasible.
+
+    Args:
+        config: The objectives and bounds.
+        off: Metric that is not measured -> what would have it measured.
+    """
+    asked = {f"checks.bounds.{bound.check}.bound": bound.metric for bound in config.bounds}
+    asked |= {f"objective.objectives.{item.name}.metric": item.metric for item in config.objectives if item.searched}
+    return [
+        f"{where} names {name}, which these settings switch off: {off[name]}; switch it on, or leave it out here"
+        for where, name in asked.items()
+        if name in off
+    ]
+
+
 def _known(where: str, metric: str, infos: Mapping[str, MetricInfo], problems: list[str]) -> None:
     names = known_metrics(infos)
     if metric and metric not in names:

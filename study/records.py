@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from models.measurement import Control, Measurement
 from study.durable import write_durably
 from study.evaluation import MetricInfo, Stage
+from study.memory import MemoryUse
 from study.objective import Score
 from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
@@ -102,6 +103,8 @@ class FinishedTrial:
     """Seeds under which the configuration ran; metrics are means over them."""
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     """Standard error of each objective's mean over the seeds, by objective; empty of one seed."""
+    memory: MemoryUse | None = None
+    """Memory it took; None where it was not measured."""
 
 
 class Records:
@@ -181,6 +184,8 @@ class Records:
             "finished": trial.finished,
             "error": trial.error,
             "replicates": trial.replicates,
+            "memory_bytes": trial.memory.peak if trial.memory else None,
+            "memory_capacity_bytes": trial.memory.capacity if trial.memory else None,
         }
         for parameter in self._parameters:
             value = trial.parameters.get(parameter.name)
@@ -217,6 +222,7 @@ class Records:
             columns += [(f"metric.{name}.votes", pa.bool_())]
         columns += [("seconds", pa.float64()), ("seed", pa.int64()), ("finished", pa.float64()), ("error", pa.string())]
         columns += [("replicates", pa.int64())]
+        columns += [("memory_bytes", pa.int64()), ("memory_capacity_bytes", pa.int64())]
         if config.replicates > 1:
             columns += [(f"standard_error.{item.name}", pa.float64()) for item in config.objective.objectives]
         return pa.schema(columns, self._with_kind(TRIALS))

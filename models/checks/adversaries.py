@@ -18,6 +18,7 @@ from models.checks import networks
 from models.checks.ensemble import ENSEMBLE
 from models.checks.features import FEATURES
 from models.checks.layers import HighPass, UnitRange, block
+from models.checks.steganalysis.networks import srnet as srnet_detector
 
 _GRID = 4
 """Classifiers keep a grid of 4 x 4 positions up to the last layer, since a face has its parts in fixed places."""
@@ -72,6 +73,7 @@ ADVERSARIES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "srnet": networks.srnet,
     "xunet": networks.xunet,
     "steganalyser": steganalyser,
+    "steganalyser_srnet": srnet_detector,
 }
 """Every adversary by name."""
 

@@ -14,18 +14,22 @@ import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls
+from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls, plateau
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
 from models.checks.honest_battery import HonestBattery
-from models.checks.judging import NOT_MEASURED, detect, fit_and_read
+from models.checks.judging import NOT_MEASURED, fit_and_read
 from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
 from models.checks.paired import Spread
-from models.checks.planting import Plantation, published_changes
+from models.checks.planting import Plantation
 from models.checks.plants import Publish
 from models.checks.reading import Reading
 from models.checks.statistics import majority_share
+from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
+from models.checks.steganalysis.calibration import steganalysis_controls
+from models.checks.steganalysis.detection import detect
+from models.checks.steganalysis.detectors import NETWORKS as STEGANALYSIS_NETWORKS
 from models.checks.threats import NO_ACCESS, Access, Threat, metric_of, read_threat, same_for_every_seed, threats
 from models.checks.threats import STRONG as STRONG_CHECK
 from models.measurement import Control, Measurement
@@ -100,12 +104,7 @@ def judge_honest(
     honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
     known = identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
-    noisy, levels = published_changes(
-        where, labels.identity, rate=config.controls.noise_rate, seed=derive_seed(seed, "noise")
-    )
-    steganalyser = config.fits["steganalyser"]
-    detected = detect(covers, noisy, steganalyser, seed=derive_seed(seed, "noise_detector"), device=device)
-    known.append(rules.planted_steganography("high_pass", detected.auc, config.controls, levels=levels))
+    known += steganalysis_controls(where, labels.identity, config, seed=seed, device=device)
     return replace(honest, controls=tuple(known))
 
 
@@ -151,7 +150,7 @@ def judge_release(
 
     Returns:
         Metric (or "metric.member") -> measurement; an adversary that crashed is there with NaN. And the controls that
-        decided who votes, with whether each trained identity adversary has converged on this release.
+        decided who votes, with whether each trained adversary has converged on this release.
 
     Raises:
         ValueError: If images and labels do not match in number, or a threat model lacks what it holds.
@@ -180,16 +179,19 @@ def judge_release(
         metric: _measurement(metric, reading, labels, honest, config, spreads.get(metric))
         for metric, reading in found.items()
     }
-    steganalyser, own_seed = config.fits["steganalyser"], derive_seed(seed, "release", "steganalysis")
-    detected = detect(covers, released, steganalyser, seed=own_seed, device=device)
-    votes = honest.votes("steganalysis", "high_pass")
-    detections = {STEGANALYSIS_AUC: detected.auc, STEGANALYSIS_P_E: detected.p_e}
-    detections |= {f"steganalysis_auc_{pool}.high_pass": estimate for pool, estimate in detected.pooled.items()}
-    for metric, estimate in detections.items():
-        measurements[metric] = Measurement(estimate.value, estimate.low, estimate.high, chance=0.5, votes=votes)
+    own_seed = derive_seed(seed, "release", "steganalysis")
+    plateaus = [convergence_control(name, measurements[name].converged, config) for name in honest.converged]
+    for name in config.steganalysers:
+        detected = detect(name, covers, released, config, seed=own_seed, device=device)
+        measurements |= detected.measurements(
+            name, votes=honest.votes(STEGANALYSIS, name), require_convergence=config.require_convergence
+        )
+        if name in STEGANALYSIS_NETWORKS:
+            steps = config.fits[STEGANALYSIS_NETWORKS[name]].steps
+            plateaus.append(plateau(STEGANALYSIS, name, detected.converged, steps))
     return with_detection_half_widths(measurements, honest.test_images, config.controls), [
         *(control for control in honest.controls if control.control != CONVERGENCE),
-        *(convergence_control(name, measurements[name].converged, config) for name in honest.converged),
+        *plateaus,
     ]
 
 

@@ -13,6 +13,13 @@ from models.checks.adversaries import (
     NETWORKS,
 )
 from models.checks.ensemble import ENSEMBLE
+from models.checks.inversion_config import InversionConfig
+
+STEGANALYSERS = ("high_pass", "positions", "srnet", "spam", "chi_square", "sample_pairs")
+"""Every steganalyser; see ``models.checks.steganalysis.detectors``."""
+
+FAST_STEGANALYSERS = ("high_pass", "positions")
+"""Those of the fast battery."""
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 ONE_CYCLE, PLATEAU = "one_cycle", "plateau"
@@ -84,7 +91,9 @@ class ControlConfig:
     """Share of the pixel values that the planted steganography changes by one grey level, in (0, 1]. 0.5 is what the
     lowest bit at full capacity causes."""
     noise_auc: float = 0.6
-    """AUC that the steganalyser must exceed on it, in (0.5, 1): that of the bound."""
+    """AUC that a steganalyser must exceed on it, in (0.5, 1): that of the bound."""
+    fainter_rates: tuple[float, ...] = (0.1,)
+    """Smaller shares, in (0, ``noise_rate``), at which it is recorded what each steganalyser still sees."""
 
     def problems(self, where: str) -> list[str]:
         """Return what is wrong, a line each."""
@@ -95,6 +104,12 @@ class ControlConfig:
                 found.append(f"{where}.{name} = {value!r}; must lie in (0, 1]")
         if not _number(self.levels) or not 0 < self.levels <= 32:
             found.append(f"{where}.levels = {self.levels!r}; must lie in (0, 32]")
+        rates = self.fainter_rates
+        if not all(_number(rate) and _number(self.noise_rate) and 0 < rate < self.noise_rate for rate in rates):
+            found.append(
+                f"{where}.fainter_rates = {list(rates)}; must be numbers above 0 and below noise_rate = "
+                f"{self.noise_rate!r}"
+            )
         return found + _inside(self, where, ("noise_auc",), 0.5, 1)
 
 
@@ -109,11 +124,14 @@ def _default_fits() -> dict[str, FitConfig]:
         **{name: FitConfig(**_TO_PLATEAU) for name in NETWORKS if name not in DEFAULT_STRONG},
         "expression": FitConfig(steps=200, evaluate_every=50),
         "steganalyser": FitConfig(steps=480, batch_size=64, weight_decay=0.01, evaluate_every=120, interim_images=250),
+        "steganalyser_srnet": FitConfig(
+            steps=480, batch_size=64, weight_decay=0.01, width=8, evaluate_every=120, interim_images=250
+        ),
     }
 
 
 FITS = tuple(_default_fits())
-"""What is trained: identity adversaries, the expression classifier (a plain network) and the steganalyser."""
+"""What is trained: identity adversaries, the expression classifier (a plain network) and steganalysers."""
 
 
 THREATS = {
@@ -141,11 +159,15 @@ class CheckConfig:
     require_convergence: bool = False
     """Whether an adversary that has not converged measures nothing, so that its check is violated, instead of only
     forbidding the verdict "pass"."""
+    steganalysers: tuple[str, ...] = FAST_STEGANALYSERS
+    """Detectors of stego images, at least one; the strongest counts."""
     honest_seeds: int = 2
     """Trainings whose mean is the honest baseline, >= 2: with one, strength 0 could not be held against it."""
     fits: Mapping[str, FitConfig] = field(default_factory=_default_fits)
     """Training of each of ``FITS``."""
     controls: ControlConfig = field(default_factory=ControlConfig)
+    inversion: InversionConfig | None = None
+    """The decoder of the inversion check; None trains none."""
 
     def problems(self) -> list[str]:
         """Return what is wrong, a line each, naming the field, the value and what is permitted."""
@@ -161,9 +183,15 @@ class CheckConfig:
                 )
         if not isinstance(self.require_convergence, bool):
             found.append(f"adversaries.require_convergence = {self.require_convergence!r}; must be true or false")
+        named = self.steganalysers
+        if not named or set(named) - set(STEGANALYSERS) or len(set(named)) < len(named):
+            names = ", ".join(STEGANALYSERS)
+            found.append(f"adversaries.steganalysers = {list(named)}; must name at least one of {names}, each once")
         found += _whole_numbers(self, "adversaries", {"honest_seeds": 2})
         for name, fit in self.fits.items():
             found += fit.problems(f"adversaries.fits.{name}")
+        if self.inversion is not None:
+            found += self.inversion.problems("adversaries.inversion")
         return found + self.controls.problems("adversaries.controls")
 
     @classmethod
@@ -171,14 +199,15 @@ class CheckConfig:
         """Build the settings from a plain mapping, such as the ``adversaries`` part of a configuration.
 
         Args:
-            mapping: Any of ``strong``, ``informed``, ``paired`` and ``latent`` (lists of names), ``honest_seeds``,
-                ``require_convergence``, ``precision`` (of all fits), ``fits`` (name -> fields of ``FitConfig``) and
-                ``controls`` (fields of ``ControlConfig``). What is left out keeps its default.
+            mapping: Any of ``strong``, ``informed``, ``paired``, ``latent`` and ``steganalysers`` (lists of names),
+                ``honest_seeds``, ``require_convergence``, ``precision`` (of all fits), ``fits`` (name -> fields of
+                ``FitConfig``), ``controls`` (fields of ``ControlConfig``) and ``inversion`` (fields of
+                ``InversionConfig``; null for no such check). What is left out keeps its default.
 
         Raises:
             ValueError: If a key is unknown or a value is not permitted; the message has a line for every problem.
         """
-        others = ("honest_seeds", "require_convergence", "precision", "fits", "controls")
+        others = ("steganalysers", "honest_seeds", "require_convergence", "precision", "fits", "controls", "inversion")
         found = _unknown(mapping, (*THREATS, *others), "adversaries")
         given = _section(mapping, "fits", "adversaries", found)
         found += _unknown(given, FITS, "adversaries.fits")
@@ -190,10 +219,12 @@ class CheckConfig:
         controls = _section(mapping, "controls", "adversaries", found)
         config = cls(
             **{threat: _names(mapping.get(threat, getattr(cls, threat))) for threat in THREATS},
+            steganalysers=_names(mapping.get("steganalysers", FAST_STEGANALYSERS)),
             require_convergence=mapping.get("require_convergence", cls.require_convergence),
             honest_seeds=mapping.get("honest_seeds", cls.honest_seeds),
             fits=fits,
-            controls=_updated(ControlConfig(), controls, "adversaries.controls", found),
+            controls=_updated(ControlConfig(), _with_listed_rates(controls), "adversaries.controls", found),
+            inversion=_inversion(mapping, found),
         )
         found += config.problems()
         if found:
@@ -202,7 +233,22 @@ class CheckConfig:
 
 
 def _names(value: Any) -> tuple[Any, ...]:
+    """Return a list of a configuration as a tuple; a single value stands for a list of it."""
     return (value,) if isinstance(value, str) or not hasattr(value, "__iter__") else tuple(value)
+
+
+def _inversion(mapping: Mapping[str, Any], found: list[str]) -> InversionConfig | None:
+    if mapping.get("inversion") is None:
+        return None
+    given = _section(mapping, "inversion", "adversaries", found)
+    updated: InversionConfig = _updated(InversionConfig(), given, "adversaries.inversion", found)
+    return updated
+
+
+def _with_listed_rates(controls: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "fainter_rates" not in controls:
+        return controls
+    return {**controls, "fainter_rates": _names(controls["fainter_rates"])}
 
 
 def _updated(default: Any, values: Mapping[str, Any], where: str, found: list[str]) -> Any:

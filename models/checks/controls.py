@@ -148,12 +148,14 @@ def strength_zero(
     return Control(check, adversary, "strength_0", worst.value, worst.low, worst.high, required, bool(passed))
 
 
-def planted_steganography(adversary: str, found: Estimate, config: ControlConfig, *, levels: int = 1) -> Control:
-    """Judge whether a steganalyser caught independent changes by ``levels``; ``found`` is its AUC on test pairs."""
+def planted_steganography(
+    adversary: str, found: Estimate, config: ControlConfig, *, planted: str = "noise", levels: int = 1
+) -> Control:
+    """Judge whether a steganalyser caught what was ``planted`` by ``levels``; ``found`` is its AUC on test pairs."""
     required = f"> {config.noise_auc:g} at change rate {config.noise_rate:g}"
     required += f" of {levels} levels" if levels > 1 else ""
     passed = found.value > config.noise_auc
-    return Control("steganalysis", adversary, "noise", found.value, found.low, found.high, required, bool(passed))
+    return Control("steganalysis", adversary, planted, found.value, found.low, found.high, required, bool(passed))
 
 
 def readable_expression(found: Estimate, majority: float) -> Control:

@@ -106,7 +106,8 @@ def fit_steganalyser(
     config: FitConfig,
     seed: int,
     device: str | torch.device,
-) -> nn.Module:
+    name: str = "steganalyser",
+) -> Fitted:
     """Train a detector of stego images against their own covers; row i of both comes from the same input.
 
     Args:
@@ -117,9 +118,10 @@ def fit_steganalyser(
         config: Budget and optimiser.
         seed: Of the initial weights and of the batches.
         device: Where to train.
+        name: Network, a key of ``models.checks.adversaries.ADVERSARIES``.
 
     Returns:
-        A network with one output, higher meaning "stego", as it was at its best look at the validation pairs.
+        A network with one output, higher meaning "stego", and whether its training converged.
 
     Raises:
         ValueError: If covers and stego images do not pair up or are not 8-bit.
@@ -139,7 +141,7 @@ def fit_steganalyser(
     covers, stego = train_covers.to(device), train_stego.to(device)
     look = _subset(len(val_covers), config.interim_images, seed)
     look_covers, look_stego = val_covers[look].to(device), val_stego[look].to(device)
-    model = _build("steganalyser", 1, covers.shape[-1], config, seed, device)
+    model = _build(name, 1, covers.shape[-1], config, seed, device)
     batches = _batches(len(covers), max(config.batch_size // 2, 1), seed)
 
     def loss() -> Tensor:
@@ -153,7 +155,7 @@ def fit_steganalyser(
         above = predict_logits(model, look_stego, precision=config.precision).squeeze(1)
         return auc(below.numpy(), above.numpy()), -float((F.softplus(below) + F.softplus(-above)).mean())
 
-    return optimise("steganalyser", model, config, loss, score, guess=math.log(2), device=device).network
+    return optimise(name, model, config, loss, score, guess=math.log(2), device=device)
 
 
 @torch.no_grad()

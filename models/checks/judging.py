@@ -1,23 +1,16 @@
 """One adversary's answer to one question: fitted where it must be, judged on test images, NaN where it crashed."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from models.checks.config import FitConfig
-from models.checks.fitting import Fitted, fit_steganalyser, predict_logits, train_classifier
+from models.checks.fitting import Fitted, predict_logits, train_classifier
 from models.checks.material import LabelSplits, Release
-from models.checks.statistics import (
-    Estimate,
-    accuracy,
-    auc_interval,
-    best_threshold,
-    error_probability,
-    pooled_auc,
-)
+from models.checks.statistics import Estimate, accuracy
 from models.measurement import NAN
 from models.runtime import is_device_fault, is_out_of_memory
 
@@ -26,26 +19,7 @@ logger = logging.getLogger(__name__)
 NOT_MEASURED = Estimate(NAN, NAN, NAN)
 """What is known of an adversary that crashed; every bound counts it as violated."""
 
-POOLS = (100, 1000)
-"""Numbers of released images that an auditor may hold."""
-
 Answer = TypeVar("Answer")
-
-
-class Detection(NamedTuple):
-    """What a steganalyser tells apart."""
-
-    auc: Estimate
-    """Of a single image."""
-    p_e: Estimate
-    """Of a single image; 0.5 is a coin."""
-    pooled: Mapping[int, Estimate]
-    """Number of images, one of ``POOLS`` -> AUC of so many at once."""
-
-    @classmethod
-    def all_equal(cls, estimate: Estimate) -> "Detection":
-        """Return the same for every reading."""
-        return cls(estimate, estimate, dict.fromkeys(POOLS, estimate))
 
 
 def attempt(what: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
@@ -112,38 +86,3 @@ def transferred_accuracy(
     if model is None:
         return NOT_MEASURED
     return attempt(what, lambda: read(model, release.test, labels.test, fit), NOT_MEASURED)
-
-
-def detect(covers: Release, stego: Release, fit: FitConfig, *, seed: int, device: str | torch.device) -> Detection:
-    """Train a steganalyser on pairs and return its AUC, P_E and pooled AUCs on test pairs; NaN if it crashed.
-
-    Args:
-        covers: Honest images.
-        stego: Row i of each split comes from the same input as row i of ``covers``.
-        fit: Budget of the steganalyser.
-        seed: Of its training.
-        device: Where to train.
-
-    Notes:
-        Where no pixel differs, every detector scores a cover and its stego image alike and all values are exactly 0.5;
-        nothing is trained then. Pools take the direction of the scores as they are: the training decided it.
-    """
-    if covers.equals(stego):
-        return Detection.all_equal(Estimate(0.5, 0.5, 0.5))
-
-    def ask() -> Detection:
-        model = fit_steganalyser(
-            covers.train, stego.train, covers.validation, stego.validation, config=fit, seed=seed, device=device
-        )
-
-        def scores(images: Tensor) -> Tensor:
-            return predict_logits(model, images, precision=fit.precision).squeeze(1)
-
-        threshold = best_threshold(scores(covers.validation).numpy(), scores(stego.validation).numpy())
-        below, above = scores(covers.test).numpy(), scores(stego.test).numpy()
-        if below.min() == above.max() and below.max() == above.min():
-            raise FloatingPointError("it gives every image the same score, which is no reading")
-        pooled = {pool: pooled_auc(below, above, pool) for pool in POOLS}
-        return Detection(auc_interval(below, above, paired=True), error_probability(below, above, threshold), pooled)
-
-    return attempt("steganalyser", ask, Detection.all_equal(NOT_MEASURED))

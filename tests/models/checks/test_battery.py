@@ -18,9 +18,11 @@ from models.checks.battery import (
     judge_honest,
     judge_release,
 )
+from models.checks.config import FAST_STEGANALYSERS
 from models.checks.controls import with_identity_in_lowest_bits
 from models.checks.judging import attempt
 from models.checks.material import SPLITS
+from models.checks.steganalysis.detection import CHANCE
 from models.randomness import numpy_generator
 
 METRICS = {
@@ -30,11 +32,7 @@ METRICS = {
     "strong_identity_accuracy.high_pass",
     "strong_identity_accuracy.bit_plane",
     "expression_accuracy",
-    "steganalysis_auc.high_pass",
-    "steganalysis_auc_100.high_pass",
-    "steganalysis_auc_1000.high_pass",
-    "steganalysis_p_e.high_pass",
-}
+} | {f"{metric}.{name}" for metric in CHANCE for name in FAST_STEGANALYSERS}
 
 
 def tiny():
@@ -64,7 +62,7 @@ def test_every_metric_is_measured_with_its_interval_chance_majority_and_baseline
     for name, found in measured.items():
         assert found.low <= found.value <= found.high, name
         if name.startswith("steganalysis"):
-            assert (found.chance, found.baseline) == (0.5, None)
+            assert (found.chance, found.baseline) == (CHANCE[name.partition(".")[0]], None)
             continue
         truth = few.labels.identity if "identity" in name else few.labels.expression
         assert found.chance == pytest.approx(1 / truth.classes)
@@ -88,6 +86,9 @@ def test_each_adversary_has_its_controls(honest):
         ("expression_utility", "plain", "pass_through"),
         ("expression_utility", "plain", "strength_0"),
         ("steganalysis", "high_pass", "noise"),
+        ("steganalysis_sensitivity", "high_pass", "smallest_rate_seen"),
+        ("steganalysis", "positions", "noise"),
+        ("steganalysis_sensitivity", "positions", "smallest_rate_seen"),
     }
 
 
@@ -98,7 +99,7 @@ def test_an_adversary_that_failed_a_control_has_no_vote(few, originals, honest):
     )
     measured, _ = judge(few.covers, few, originals, replace(honest, controls=failing))
     silent = {name for name, found in measured.items() if not found.votes}
-    steganalysis = {name for name in METRICS if name.startswith("steganalysis")}
+    steganalysis = {f"{metric}.high_pass" for metric in CHANCE}
     assert silent == {"strong_identity_accuracy.plain", *steganalysis}
 
 
@@ -110,12 +111,18 @@ def test_an_unkeyed_identity_in_the_lowest_bits_is_caught_by_the_bit_plane_model
     assert found.low > found.baseline_high + 0.05
 
 
+def test_only_the_gate_decides_whether_a_steganalyser_votes(honest):
+    missed = tuple(replace(c, passed=c.passed and c.check != "steganalysis_sensitivity") for c in honest.controls)
+    assert honest.votes("steganalysis", "positions")
+    assert replace(honest, controls=missed).votes("steganalysis", "positions")
+
+
 def test_strength_0_is_a_coin_to_any_steganalyser(few, originals, honest):
     measured, _ = judge(few.covers, few, originals, honest)
     for name in METRICS:
         if name.startswith("steganalysis"):
             found = measured[name]
-            assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+            assert found.low == found.value == found.high == found.chance
 
 
 def test_pools_betray_more_than_single_images(few, originals, honest):
@@ -149,11 +156,11 @@ def test_a_kept_battery_measures_what_the_first_one_did(few, originals, honest):
 
 def test_adversaries_that_crash_are_measured_as_nan_logged_by_name_and_never_omitted(caplog):
     generator = torch.Generator().manual_seed(0)
-    odd = Release(*[torch.randint(0, 256, (12, 3, 24, 24), generator=generator, dtype=torch.uint8) for _ in range(3)])
+    odd = Release(*[torch.randint(0, 256, (12, 3, 20, 20), generator=generator, dtype=torch.uint8) for _ in range(3)])
     other = Release(*[255 - images for images in (odd.train, odd.validation, odd.test)])
     splits = LabelSplits(*[torch.arange(12) % 2] * 3, 2)  # type: ignore[misc]
     labels = Labels(splits, splits)
-    with caplog.at_level(logging.WARNING, logger="models.checks"):  # 24 pixels are no power of two: no network fits
+    with caplog.at_level(logging.WARNING, logger="models.checks"):  # 20 pixels suit no adversary
         originals = fit_on_originals(odd, labels, tiny(), seed=0, device="cpu")
         honest = judge_honest(odd, labels, originals, tiny(), seed=0, device="cpu")
         measured, _ = judge_release(other, odd, labels, originals, honest, tiny(), seed=0, device="cpu")
@@ -161,7 +168,7 @@ def test_adversaries_that_crash_are_measured_as_nan_logged_by_name_and_never_omi
     assert all(math.isnan(found.value) for found in measured.values())
     assert not any(found.votes for found in measured.values() if found.baseline is None)
     assert not any(control.passed for control in honest.controls)
-    for name in ("plain", "high_pass", "bit_plane", "steganalyser"):
+    for name in ("plain", "high_pass", "bit_plane", "steganalyser high_pass", "steganalyser positions"):
         assert f"adversary {name}" in caplog.text
 
 
@@ -194,7 +201,9 @@ def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_meas
     measured, controls = judge(few.originals, few, originals, honest)
     rows = {(c.check, c.adversary): c.passed for c in controls if c.control == "convergence"}
     assert rows["strong_identity", "plain"] is False  # six steps
-    assert ("steganalysis", "high_pass") not in rows
+    assert rows["steganalysis", "high_pass"] is False
+    assert ("steganalysis", "positions") not in rows  # in closed form
+    assert not measured["steganalysis_auc.high_pass"].converged
     plain = measured["strong_identity_accuracy.plain"]
     assert plain.measured
     assert not plain.converged
@@ -203,6 +212,8 @@ def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_meas
     again, _ = judge_release(few.originals, few.covers, few.labels, originals, honest, required, seed=1, device="cpu")
     assert not again["strong_identity_accuracy.plain"].measured
     assert math.isnan(again["strong_identity_accuracy.plain"].low)
+    assert not again["steganalysis_auc.high_pass"].measured
+    assert again["steganalysis_auc.positions"].measured
     assert again["expression_accuracy"].measured  # utility is no privacy
 
     gated = judge_honest(few.covers, few.labels, originals, required, seed=0, device="cpu")

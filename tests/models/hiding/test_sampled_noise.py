@@ -12,9 +12,9 @@ from torch import Tensor
 
 from models.channel import Channel
 from models.checkpoints import Saved, load, save
-from models.checks.config import FitConfig
-from models.checks.judging import detect
+from models.checks.config import CheckConfig
 from models.checks.material import Release
+from models.checks.steganalysis.detection import detect
 from models.hiding.key import Key
 from models.hiding.sampled import (
     Chosen,
@@ -275,6 +275,7 @@ def test_a_steganalyser_is_at_chance_on_accepted_draws() -> None:
             extractor=extractor(), key=KEY, channel=PNG, config=CONFIG, random=random,
         )  # fmt: skip
         stego.append(found.released)
-    fit = FitConfig(steps=300, batch_size=64, width=8, evaluate_every=100, interim_images=250)
-    area = detect(Release(*covers), Release(*stego), fit, seed=0, device="cpu")[0]
+    fit = {"steps": 300, "batch_size": 64, "width": 8, "evaluate_every": 100, "interim_images": 250}
+    config = CheckConfig.from_mapping({"fits": {"steganalyser": fit}})
+    area = detect("high_pass", Release(*covers), Release(*stego), config, seed=0, device="cpu").auc
     assert area.low <= 0.5 <= area.high
