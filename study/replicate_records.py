@@ -75,16 +75,16 @@ def recorded_measurements(row: Mapping[str, Any]) -> dict[str, Measurement]:
     flags = [name for name in row if name.startswith("metric.") and name.endswith(".votes")]
     names = [name.removesuffix(".votes") for name in flags if row[name] is not None]
     controls = row.get(CONTROLS) or ()
-    learning = {  # said by a control, which has no column of its own
-        f"metric.{item['check']}_accuracy.{item['adversary']}"
+    learning = [  # said by a control, which has no column of its own
+        (f"metric.{item['check']}", f".{item['adversary']}")
         for item in controls
         if item["control"] == "convergence" and not item["passed"]
-    }
+    ]
     return {
         name.removeprefix("metric."): Measurement(
             row[name],
             votes=row[f"{name}.votes"],
-            converged=name not in learning,
+            converged=not any(name.startswith(check) and name.endswith(member) for check, member in learning),
             **{limit: row[column] for limit in LIMITS if (column := f"{name}.{limit}") in row},
         )
         for name in names

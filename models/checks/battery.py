@@ -14,7 +14,7 @@ import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls
+from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls, plateau
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
 from models.checks.honest_battery import HonestBattery
@@ -29,6 +29,7 @@ from models.checks.statistics import majority_share
 from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
 from models.checks.steganalysis.calibration import steganalysis_controls
 from models.checks.steganalysis.detection import detect
+from models.checks.steganalysis.detectors import NETWORKS as STEGANALYSIS_NETWORKS
 from models.checks.threats import NO_ACCESS, Access, Threat, metric_of, read_threat, same_for_every_seed, threats
 from models.checks.threats import STRONG as STRONG_CHECK
 from models.measurement import Control, Measurement
@@ -147,7 +148,7 @@ def judge_release(
 
     Returns:
         Metric (or "metric.member") -> measurement; an adversary that crashed is there with NaN. And the controls that
-        decided who votes, with whether each trained identity adversary has converged on this release.
+        decided who votes, with whether each trained adversary has converged on this release.
 
     Raises:
         ValueError: If images and labels do not match in number, or a threat model lacks what it holds.
@@ -177,12 +178,18 @@ def judge_release(
         for metric, reading in found.items()
     }
     own_seed = derive_seed(seed, "release", "steganalysis")
+    plateaus = [convergence_control(name, measurements[name].converged, config) for name in honest.converged]
     for name in config.steganalysers:
         detected = detect(name, covers, released, config, seed=own_seed, device=device)
-        measurements |= detected.measurements(name, votes=honest.votes(STEGANALYSIS, name))
+        measurements |= detected.measurements(
+            name, votes=honest.votes(STEGANALYSIS, name), require_convergence=config.require_convergence
+        )
+        if name in STEGANALYSIS_NETWORKS:
+            steps = config.fits[STEGANALYSIS_NETWORKS[name]].steps
+            plateaus.append(plateau(STEGANALYSIS, name, detected.converged, steps))
     return with_detection_half_widths(measurements, honest.test_images, config.controls), [
         *(control for control in honest.controls if control.control != CONVERGENCE),
-        *(convergence_control(name, measurements[name].converged, config) for name in honest.converged),
+        *plateaus,
     ]
 
 

@@ -64,9 +64,14 @@ def identity_controls(
 
 
 def convergence_control(metric: str, converged: bool, config: CheckConfig) -> Control:
-    """Return whether an identity adversary reached its plateau as a calibration result; its value is 1 or 0."""
+    """Return whether an identity adversary reached its plateau as a calibration result."""
     check, _, name = metric.partition("_accuracy.")
     steps = config.fits[name].steps if name in config.fits else max(fit.steps for fit in config.fits.values())
+    return plateau(check, name, converged, steps)
+
+
+def plateau(check: str, name: str, converged: bool, steps: int) -> Control:
+    """Return whether a training reached its plateau within so many steps as a control, whose value is 1 or 0."""
     value = float(converged)
     return Control(check, name, CONVERGENCE, value, value, value, f"a plateau within {steps} steps", converged)
 

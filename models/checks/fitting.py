@@ -107,7 +107,7 @@ def fit_steganalyser(
     seed: int,
     device: str | torch.device,
     name: str = "steganalyser",
-) -> nn.Module:
+) -> Fitted:
     """Train a detector of stego images against their own covers; row i of both comes from the same input.
 
     Args:
@@ -121,7 +121,7 @@ def fit_steganalyser(
         name: Network, a key of ``models.checks.adversaries.ADVERSARIES``.
 
     Returns:
-        A network with one output, higher meaning "stego", as it was at its best look at the validation pairs.
+        A network with one output, higher meaning "stego", and whether its training converged.
 
     Raises:
         ValueError: If covers and stego images do not pair up or are not 8-bit.
@@ -155,7 +155,7 @@ def fit_steganalyser(
         above = predict_logits(model, look_stego, precision=config.precision).squeeze(1)
         return auc(below.numpy(), above.numpy()), -float((F.softplus(below) + F.softplus(-above)).mean())
 
-    return optimise(name, model, config, loss, score, guess=math.log(2), device=device).network
+    return optimise(name, model, config, loss, score, guess=math.log(2), device=device)
 
 
 @torch.no_grad()

@@ -131,10 +131,15 @@ def test_a_mean_has_converged_only_if_every_seed_has() -> None:
 
 
 def test_what_was_still_learning_is_read_back_as_such() -> None:
-    fields = {f"metric.strong_identity_accuracy.{name}": 0.2 for name in ("plain", "moments")}
+    names = ("strong_identity_accuracy.plain", "strong_identity_accuracy.moments", "steganalysis_auc.high_pass")
+    fields = {f"metric.{name}": 0.2 for name in names}
     row = {**fields, **{f"{name}.votes": True for name in fields}}
     row |= {f"{name}.{limit}": 0.2 for name in fields for limit in LIMITS}
-    control = Control("strong_identity", "plain", "convergence", 0.0, 0.0, 0.0, "a plateau", passed=False)
-    found = recorded_measurements({**row, CONTROLS: [control.to_dict()]})
+    controls = [
+        Control(check, adversary, "convergence", 0.0, 0.0, 0.0, "a plateau", passed=False).to_dict()
+        for check, adversary in (("strong_identity", "plain"), ("steganalysis", "high_pass"))
+    ]
+    found = recorded_measurements({**row, CONTROLS: controls})
     assert not found["strong_identity_accuracy.plain"].converged
+    assert not found["steganalysis_auc.high_pass"].converged
     assert found["strong_identity_accuracy.moments"].converged

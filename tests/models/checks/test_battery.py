@@ -201,7 +201,9 @@ def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_meas
     measured, controls = judge(few.originals, few, originals, honest)
     rows = {(c.check, c.adversary): c.passed for c in controls if c.control == "convergence"}
     assert rows["strong_identity", "plain"] is False  # six steps
-    assert ("steganalysis", "high_pass") not in rows
+    assert rows["steganalysis", "high_pass"] is False
+    assert ("steganalysis", "positions") not in rows  # in closed form
+    assert not measured["steganalysis_auc.high_pass"].converged
     plain = measured["strong_identity_accuracy.plain"]
     assert plain.measured
     assert not plain.converged
@@ -210,6 +212,8 @@ def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_meas
     again, _ = judge_release(few.originals, few.covers, few.labels, originals, honest, required, seed=1, device="cpu")
     assert not again["strong_identity_accuracy.plain"].measured
     assert math.isnan(again["strong_identity_accuracy.plain"].low)
+    assert not again["steganalysis_auc.high_pass"].measured
+    assert again["steganalysis_auc.positions"].measured
     assert again["expression_accuracy"].measured  # utility is no privacy
 
     gated = judge_honest(few.covers, few.labels, originals, required, seed=0, device="cpu")

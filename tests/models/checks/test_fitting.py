@@ -75,7 +75,7 @@ def test_the_steganalyser_finds_changes_of_one_grey_level_in_smooth_images():
     covers = (ramp[None, None, None] + ramp[:, None] + offsets).expand(150, 3, 16, 16).contiguous()
     stego = covers ^ (_noise(150, 6) & 1)
     config = replace(SMALL, steps=40)
-    network = fit_steganalyser(
+    network, _, _ = fit_steganalyser(
         covers[:90], stego[:90], covers[90:120], stego[90:120], config=config, seed=0, device="cpu"
     )
     below, above = predict_logits(network, covers[120:]), predict_logits(network, stego[120:])

@@ -117,7 +117,7 @@ def test_test_images_teach_the_detectors_nothing(drawn):
     loud = Release(stego.train, stego.validation, 255 - stego.test)
     for name in ("positions", "spam"):
         scores = [
-            detectors.fit_detector(name, drawn, release, _config(), seed=0, device="cpu")(drawn.test[:5])
+            detectors.fit_detector(name, drawn, release, _config(), seed=0, device="cpu").score(drawn.test[:5])
             for release in (stego, loud)
         ]
         assert torch.equal(*scores)
