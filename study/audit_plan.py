@@ -81,7 +81,7 @@ def plan_audit(
     problems = [] if seeds >= 1 else [f"--seeds {seeds}: must be a whole number >= 1"]
     data = _judged_on_audit(config.data, problems)
     checks, name = battery(config, own, tree, problems)
-    objective = with_bounds(config, checks.get("bounds") or {}, problems)
+    objective = with_bounds(config, checks, problems)
     experiment = load_experiment(config.experiment)
     problems += experiment.config_problems(data, checks["adversaries"])
     if problems:
@@ -135,11 +135,11 @@ def battery(
     return {"adversaries": dict(group.get("adversaries") or {}), "bounds": group.get("bounds") or {}}, name
 
 
-def with_bounds(config: StudyConfig, bounds: Mapping[str, Any], problems: list[str]) -> ObjectiveConfig:
+def with_bounds(config: StudyConfig, checks: Mapping[str, Any], problems: list[str]) -> ObjectiveConfig:
     """Return the study's objectives and bounds, with the bounds of checks that only the audit's battery has."""
-    infos = metrics_of(load_experiment(config.experiment), config.data)
+    infos = metrics_of(load_experiment(config.experiment), config.data, checks["adversaries"])
     own = {bound.check for bound in config.objective.bounds}
-    more = {check: bound for check, bound in bounds.items() if check not in own}
+    more = {check: bound for check, bound in checks["bounds"].items() if check not in own}
     added = read_objective(config.resolved["objective"], more, infos, problems).bounds
     together = sorted([*config.objective.bounds, *added], key=lambda bound: bound.check)
     return replace(config.objective, bounds=tuple(together))

@@ -206,7 +206,7 @@ def _configuration(
     group, name = battery(config, checks, tree, problems)
     split = dict(config.data.get("split") or {})
     data = {**config.data, "split": {**split, "judged": AUDIT} if split.get("audit") else split}
-    objective = with_bounds(config, group.get("bounds") or {}, problems)
+    objective = with_bounds(config, group, problems)
     problems += load_experiment(config.experiment).config_problems(data, group["adversaries"])
     if problems:
         raise ConfigError(problems)

@@ -47,6 +47,7 @@ def test_all_problems_are_reported_at_once():
         "controls": {"noise_rate": 2, "levels": 64},
         "precision": "int4",
         "colour": "red",
+        "steganalysers": ["spam", "palmistry"],
     }
     with pytest.raises(ValueError, match="adversaries") as caught:
         CheckConfig.from_mapping(wrong)
@@ -67,8 +68,16 @@ def test_all_problems_are_reported_at_once():
         "adversaries.controls.noise_rate = 2; must lie in (0, 1]",
         "adversaries.fits.plain.precision = 'int4'",
         "adversaries.colour: unknown",
+        "adversaries.steganalysers = ['spam', 'palmistry']; must name at least one of high_pass, positions, srnet, ",
     ):
         assert text in message
+
+
+@pytest.mark.parametrize("rates", [[0.5], [0], [0.1, "little"], 0.7])
+def test_fainter_rates_must_be_fainter_than_the_gate(rates):
+    with pytest.raises(ValueError, match=r"fainter_rates = .*above 0 and below noise_rate = 0.5"):
+        CheckConfig.from_mapping({"controls": {"fainter_rates": rates}})
+    assert CheckConfig.from_mapping({"controls": {"fainter_rates": []}}).controls.fainter_rates == ()
 
 
 @pytest.mark.parametrize("value", [None, "plain", 3])

@@ -1,5 +1,6 @@
 import logging
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -121,6 +122,26 @@ def test_test_images_teach_the_detectors_nothing(drawn):
             for release in (stego, loud)
         ]
         assert torch.equal(*scores)
+
+
+def test_positions_are_weighed_on_covers_that_their_model_has_not_seen(drawn, monkeypatch):
+    modelled, weighed = [], []
+    fit = detectors.fit_cover_model
+
+    def spy(covers):
+        model = fit(covers)
+        modelled.append(covers)
+        weighed.append([])
+        seen = weighed[-1]
+        return SimpleNamespace(features=lambda images: seen.append(images) or model.features(images))
+
+    monkeypatch.setattr(detectors, "fit_cover_model", spy)
+    stego = with_independent_changes(drawn, rate=0.3, seed=8)
+    detectors.fit_detector("positions", drawn, stego, _config(), seed=0, device="cpu")
+    assert torch.equal(torch.cat(modelled), drawn.train)
+    for own, (covers, others) in zip(modelled, weighed, strict=True):
+        assert len(covers) == len(others) == len(own)
+        assert not any(torch.equal(one, other) for one in own for other in covers)
 
 
 def test_pairs_that_are_not_in_the_same_split_are_refused(drawn):
