@@ -107,7 +107,7 @@ class Audit:
     def __init__(self, plan: AuditPlan) -> None:
         """Open the records."""
         self._plan = plan
-        self._infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data)
+        self._infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data, plan.config.adversaries)
         self._records = Records(plan.config, self._infos)
         self._seeds = ReplicateRecords(plan.config.output, self._records)
 

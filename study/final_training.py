@@ -160,7 +160,10 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _finish(plan: FinalPlan) -> None:
     """Write records, the model's weights and the model card."""
-    output, infos = plan.config.output, metrics_of(load_experiment(plan.config.experiment), plan.config.data)
+    output, infos = (
+        plan.config.output,
+        metrics_of(load_experiment(plan.config.experiment), plan.config.data, plan.config.adversaries),
+    )
     records = Records(plan.config, infos)
     replicates = ReplicateRecords(output, records)
     seeds = [_recorded(plan, index) for index in range(plan.seeds)]
@@ -187,7 +190,7 @@ def _recorded(plan: FinalPlan, index: int) -> FinishedTrial:
     from study.final_worker import DIVERGED, RESULT
 
     folder, objective = seed_folder(plan, index), plan.config.objective
-    infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data)
+    infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data, plan.config.adversaries)
     seed = plan.seeds_of(index)[0]
     if not (folder / RESULT).exists():
         error = (folder / DIVERGED).read_text().strip()

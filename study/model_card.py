@@ -113,7 +113,7 @@ def _measured(plan: FinalPlan, whole: FinishedTrial) -> str:
 
 
 def _checks(plan: FinalPlan, whole: FinishedTrial) -> str:
-    infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data)
+    infos = metrics_of(load_experiment(plan.config.experiment), plan.config.data, plan.config.adversaries)
     rows = []
     for bound in plan.config.objective.bounds:
         low, high = margin_limits(bound, measured_under(bound.metric, infos, whole.metrics))
