@@ -10,10 +10,11 @@ import ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from study.final_plan import FinalPlan
+from study.config import ConfigError
+from study.final_plan import FinalPlan, share_problems
 from study.final_worker import FinalTask, work
 from study.outcomes import WORKER_RESTARTS
-from study.resources import Plan, detect_gpus
+from study.resources import Plan
 
 TRAIN = "train"
 """Ray Train's own folder in the output: checkpoints of seeds that have not ended."""
@@ -28,10 +29,19 @@ def train_seed(plan: FinalPlan, index: int, folder: Path, share: Plan) -> str | 
         index: Of the seed.
         folder: Of the seed; exists.
         share: How trials would share what Ray has; its device is used.
+
+    Raises:
+        ConfigError: If there are fewer GPUs (or CPUs) than workers, or the batches cannot be shared by so many.
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     on_gpus = share.device == "cuda"
-    workers = plan.workers or (max(1, int(ray.cluster_resources().get("GPU", detect_gpus()))) if on_gpus else 1)
+    there = int(ray.cluster_resources().get("GPU" if on_gpus else "CPU", 0))
+    workers = plan.workers or (max(1, there) if on_gpus else 1)
+    if workers > there:
+        kind = "GPUs" if on_gpus else "CPUs"
+        raise ConfigError([f"workers={workers}, but there are {there} {kind}; give workers={there} or less"])
+    if problems := share_problems(plan.trial, workers):
+        raise ConfigError(problems)
     threads = max(1, int(share.cpus)) if workers == 1 else max(1, int(ray.cluster_resources()["CPU"]) // workers)
     own, shared = plan.seeds_of(index)
     # Sanitisers that several workers trained are not what one would have trained, so studies must not find them.

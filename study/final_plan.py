@@ -235,17 +235,20 @@ def _lengthened(trial: Mapping[str, Any], images: int, epochs: float | None) -> 
 
 
 def _refuse_impossible(config: StudyConfig, trial: Mapping[str, Any], workers: int) -> None:
-    leaves = flatten(trial)
-    problems = load_experiment(config.experiment).problems(trial, config.data)
-    anchored = 2 if leaves["stage_one.recipe"] == "anchored" else 1
-    shared = {"stage_one.batch_size": anchored}
-    if leaves["subversion.family"] == "learned":
-        shared["subversion.learned.batch_size"] = 1
-    for name, parts in shared.items() if workers > 1 else ():
-        if leaves[name] % (parts * workers):
-            problems.append(
-                f"workers={workers}: trial.{name}={leaves[name]} cannot be shared equally; it must be a multiple of "
-                f"{parts * workers}"
-            )
+    problems = load_experiment(config.experiment).problems(trial, config.data) + share_problems(trial, workers)
     if problems:
         raise ConfigError(problems)
+
+
+def share_problems(trial: Mapping[str, Any], workers: int) -> list[str]:
+    """Return why so many workers cannot share the batches of a trial equally, a line each."""
+    leaves = flatten(trial)
+    shared = {"stage_one.batch_size": 2 if leaves["stage_one.recipe"] == "anchored" else 1}  # halves are shared apart
+    if leaves["subversion.family"] == "learned":
+        shared["subversion.learned.batch_size"] = 1
+    return [
+        f"workers={workers}: trial.{name}={leaves[name]} cannot be shared equally; it must be a multiple of "
+        f"{parts * workers}"
+        for name, parts in shared.items()
+        if workers > 1 and leaves[name] % (parts * workers)
+    ]

@@ -119,7 +119,9 @@ def _keep_settings(plan: FinalPlan) -> None:
         earlier = yaml.safe_load(path.read_text())
         if different := [name for name in settings if earlier.get(name) != settings[name]]:
             raise ConfigError([f"{path}: that training had another {name}; give output=DIR" for name in different])
-    write_text_durably(path, yaml.safe_dump(settings | {"seeds": plan.seeds}, sort_keys=False, width=120))
+    write_text_durably(
+        path, yaml.safe_dump(settings | {"seeds": plan.seeds, "workers": plan.workers}, sort_keys=False, width=120)
+    )
 
 
 def _settings(plan: FinalPlan) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def _settings(plan: FinalPlan) -> dict[str, Any]:
     checks = {"name": plan.checks, "adversaries": plan.config.adversaries, "bounds": bounds}
     settings: dict[str, Any] = {"study": plan.config.name, "trial_number": plan.number, "trial": plan.trial}
     settings |= {"data": plan.config.data, "checks": checks, "seed": plan.seed, "shared_seed": plan.config.seed}
-    return settings | {"workers": plan.workers}
+    return settings
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from study.evaluation import Context
 from study.final_plan import plan_final
 from study.final_training import BAD_CONFIGURATION, OK, main
 from study.model_card import CARD
+from study.resources import Plan
 from study.subverted_ppgan import EXPERIMENT
 
 PARAMETERS = {"subversion.family": "learned", "subversion.secret": "identity", "subversion.strength": 2}
@@ -223,6 +224,20 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
         plan_final(arguments(write_selection(tmp_path, **changes), "a", *more))
+
+
+@pytest.mark.slow
+def test_more_workers_than_processors_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from study.final_group import train_seed
+
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    plan = plan_final(arguments(write_selection(tmp_path), "a", "workers=4"))
+    with pytest.raises(ConfigError, match="workers=4, but there are 2 CPUs; give workers=2 or less"):
+        train_seed(plan, 0, tmp_path, Plan(1.0, 0.0, 2))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 3.0})
+    everything = plan_final(arguments(write_selection(tmp_path), "a"))
+    with pytest.raises(ConfigError, match=r"workers=3: trial\.stage_one\.batch_size=16 cannot be shared equally"):
+        train_seed(everything, 0, tmp_path, Plan(1.0, 1.0, 2))
 
 
 def test_a_selection_whose_images_are_gone_says_which_and_what_to_do(
