@@ -84,7 +84,7 @@ def worker(kind: str, options: argparse.Namespace) -> None:
     step = step_of(kind, options.batch)
     step()
     print(operations(step), flush=True)
-    side = 8192 if device() == "cuda" else 2048
+    side = 8192 if device() == "cuda" else 1024
     matrix = torch.randn(side, side, device=device(), dtype=torch.bfloat16)
     for _ in sys.stdin:
         taken = seconds(lambda: [step() for _ in range(options.steps)])

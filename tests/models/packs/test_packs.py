@@ -46,7 +46,7 @@ def training(number: int, *, channel: str | None = None, **settings: Any) -> Lea
     """Return one member, with data, seed and numbers of its own."""
     random = torch.Generator().manual_seed(number)
     covers = torch.randint(0, 256, (24, 3, 16, 16), generator=random, dtype=torch.uint8)
-    common = {"width": 8, "batch_size": 8, "steps_per_epoch": 5, "epochs": 2}
+    common = {"width": 8, "batch_size": 8, "steps_per_epoch": 3, "epochs": 2}
     common |= {"identity_weight": 0.1, "steganalysis_weight": 0.1}
     given = {**common, **MEMBERS[number % len(MEMBERS)], **settings}
     strength = given.pop("strength")
