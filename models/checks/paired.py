@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from models.checks.statistics import CONFIDENCE, Estimate
+from models.checks.proportions import CONFIDENCE, Estimate
 
 Floats = NDArray[np.float64]
 
