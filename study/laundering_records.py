@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from models.measurement import Measurement
-from study.config import ConfigError
+from study.config import CONFIG, ConfigError
 from study.records import write_table
 
 LAUNDERING = "laundering.parquet"
@@ -46,7 +46,7 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: If one is running.
     """
-    if not folder.is_dir():  # which is told better by what reads it
+    if not (folder / CONFIG).is_file():  # no study, which is told better by what reads it
         yield
         return
     lock = FileLock(folder / ".laundering.lock")
