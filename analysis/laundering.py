@@ -85,15 +85,22 @@ class Group:
         return tuple(point for point in self.points if point.step == step)
 
     def cheapest_silencing(self) -> str | None:
-        """Return the step that silences every trial of the group at the least mean loss; None if there is none."""
+        """Return the step that silences every trial of the group at the least mean loss; None if there is none.
+
+        Of losses that are the same to a hundredth, the gentlest step's counts: the one with the highest PSNR.
+        """
         steps = dict.fromkeys(point.step for point in self.points)
         losses = {
             step: float(np.mean([point.expression_lost for point in self.of(step)]))
             for step in steps
             if {point.trial for point in self.of(step) if point.silenced} == set(self.trials)
         }
-        known = {step: loss for step, loss in losses.items() if not math.isnan(loss)}
-        return min(known, key=lambda step: known[step], default=None)
+        known = [step for step, loss in losses.items() if not math.isnan(loss)]
+
+        def cost(step: str) -> tuple[float, float]:
+            return round(max(losses[step], 0.0), 2), -float(np.mean([point.released_psnr for point in self.of(step)]))
+
+        return min(known, key=cost, default=None)
 
 
 def load_laundering(folder: Path) -> tuple[Group, ...]:

@@ -53,7 +53,8 @@ def _finding(group: Group) -> str:
         text = "it is silent as released"
     else:
         lost = float(np.mean([point.expression_lost for point in group.of(step)]))
-        text = f"{step_words(step)} silences it, at {number(lost)} of expression accuracy"
+        loss = "less than 0.01" if lost < 0.01 else number(lost)
+        text = f"the cheapest step that silences it is {step_words(step)}, which costs {loss} of expression accuracy"
     return f"<li><strong>{escape(group.name)}</strong>: {escape(text)}.</li>"
 
 

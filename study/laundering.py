@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from study.cli import BAD_CONFIGURATION, INTERRUPTED, OK
 from study.config import ConfigError, StudyConfig
 from study.keeping import judged
-from study.laundering_records import LAUNDERING, Row, columns_of, read_rows, write_rows
+from study.laundering_records import LAUNDERING, Row, alone, columns_of, read_rows, write_rows
 from study.progress import duration
 from study.records import read_parts
 from study.resume import resumed_config, saved_config
@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        launder_study(options.folder, options.trials, options.top)
+        with alone(options.folder):
+            launder_study(options.folder, options.trials, options.top)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIGURATION

@@ -5,17 +5,19 @@ The file is whole at any moment, so that a run that was interrupted goes on wher
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from models.measurement import Measurement
-from study.config import ConfigError
+from study.config import CONFIG, ConfigError
 from study.records import write_table
 
 LAUNDERING = "laundering.parquet"
@@ -35,6 +37,27 @@ MEASURED = {
 _LIMITS = ("low", "high", "baseline", "chance", "majority")
 
 Row = dict[str, Any]
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other launderings of the same study out: each writes all rows, and would lose the other's.
+
+    Raises:
+        ConfigError: If one is running.
+    """
+    if not (folder / CONFIG).is_file():  # no study, which is told better by what reads it
+        yield
+        return
+    lock = FileLock(folder / ".laundering.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ConfigError([f"{folder}: another laundering of this study is running; wait for it to end"]) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def schema(study: str) -> pa.Schema:

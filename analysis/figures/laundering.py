@@ -30,8 +30,8 @@ def draw_laundering(groups: tuple[Group, ...]) -> go.Figure:
         x_title="Expression accuracy lost [fraction of images] · lower is better for the buyer",
         y_title="Secret accuracy left [fraction of images]",
     )
-    style(drawn, 130 + PANEL_HEIGHT * rows)
-    drawn.update_layout(margin={"l": 84, "r": 24, "t": 76, "b": 76})
+    style(drawn, 150 + PANEL_HEIGHT * rows)
+    drawn.update_layout(margin={"l": 84, "r": 24, "t": 96, "b": 76}, legend={"y": 1 + 30 / (PANEL_HEIGHT * rows)})
     for index, group in enumerate(groups):
         _draw(drawn, group, index // columns + 1, index % columns + 1, first=index == 0)
     return drawn

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from models.laundering import rendering, steps
 from study import laundering
@@ -128,6 +129,13 @@ def test_what_cannot_be_laundered_is_refused_with_every_reason(
     with pytest.raises(SystemExit):
         main([str(study), "--trials", "a"])
     assert "joined by commas" in capsys.readouterr().err
+
+
+def test_two_launderings_of_a_study_at_a_time_are_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FileLock(study / ".laundering.lock"):
+        assert main([str(study), "--trials", "0"]) == 2
+    assert "another laundering of this study is running" in capsys.readouterr().err
+    assert not (study / LAUNDERING).exists()
 
 
 def test_the_best_trials_are_those_within_every_bound(study: Path) -> None:
