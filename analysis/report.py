@@ -34,9 +34,9 @@ from analysis.records import Study
 from analysis.sections import Section
 from analysis.thinning import shown_rows, take, take_chances
 
-THUMBNAIL_BUDGET = 3_000_000
+THUMBNAIL_BUDGET = 2_700_000
 """Characters that all thumbnails may take together."""
-CURVES_BUDGET = 700_000
+CURVES_BUDGET = 600_000
 """Characters that all learning curves may take together."""
 SCRIPTS = ("data", "checks", "state", "front", "linked", "filters", "parameters", "panel", "main", "live")
 """Parts of the page's script, in order; they share one scope."""

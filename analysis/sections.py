@@ -137,7 +137,9 @@ def checks(study: Study, shown: Study, points: Points) -> Section:
     caption = "One point a trial and check. Left of the line the check does not notice, right of it it does."
     html += place("margins", "Strip plot of margins by check. " + "; ".join(counts), caption)
     html += check_tables.checks_table(study, found)
-    return Section("checks", "Checks", title, html, {"margins": draw_margins(shown, summarise_checks(shown), points)})
+    return Section(
+        "checks", "Checks", title, html, {"margins": draw_margins(shown, summarise_checks(shown), points, found)}
+    )
 
 
 def controls(study: Study) -> Section:

@@ -7,11 +7,19 @@
     margin: { l: 70, r: 24, t: 44, b: 64 }, legend: { orientation: "h", yanchor: "bottom", y: 1.02, x: 0, font: { size: 12.5 } },
     hoverlabel: { bgcolor: "#fff", bordercolor: MUTED, font: { family: FONT, size: 12.5 }, align: "left" },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: "#9aa5b1", activecolor: GOOD }, ...more });
+  // Plotly writes every step of a decade on short logarithmic axes, and nothing but decades on long ones.
+  function logTicks(item) {
+    const known = everyone.map(item.value).filter(isNumber), low = Math.min(...known), high = Math.max(...known), found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) found.push(...[1, 2, 5].map((step) => step * 10 ** power));
+    const near = found.filter((value) => value >= low * 0.7 && value <= high * 1.4), decades = near.filter((value) => Math.abs(Math.log10(value) % 1) < 1e-6);
+    const ticks = near.length > 7 && decades.length > 1 ? decades : near;
+    return { tickvals: ticks, ticktext: ticks.map((value) => String(Number(value.toPrecision(1)))) };
+  }
   function axisOf(item, more) {
     const direction = item.maximise === null ? "" : "<br><i>" + (item.maximise ? "higher" : "lower") + " is better</i>";
     const found = { ...axisLook, title: { text: escapePlotly(item.label) + " [" + escapePlotly(item.unit) + "]" + direction, standoff: 10, font: { size: 13 } }, ...more };
     if (item.categories) Object.assign(found, { type: "category", categoryorder: "array", categoryarray: item.categories });
-    else if (item.log) found.type = "log";
+    else if (item.log) Object.assign(found, { type: "log" }, logTicks(item));
     return found;
   }
   const groups = [...new Set(everyone.map((place) => (data.strata.length ? stratumOf(data.strata[0], place) : "trials")))].sort();

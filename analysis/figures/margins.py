@@ -14,8 +14,16 @@ GOLDEN = 0.6180339887498949
 """Multiples of it, modulo one, spread evenly for any number of trials: a jitter without randomness."""
 
 
-def draw_margins(study: Study, checks: tuple[CheckSummary, ...], points: Points) -> go.Figure:
-    """Draw the margins of all trials, by check.
+def draw_margins(
+    study: Study, checks: tuple[CheckSummary, ...], points: Points, counted: tuple[CheckSummary, ...]
+) -> go.Figure:
+    """Draw the margins of trials, by check.
+
+    Args:
+        study: The trials that get a point.
+        checks: Their checks.
+        points: Their hover texts and groups.
+        counted: The same checks over all trials of the study, for the numbers beside the strips.
 
     Raises:
         ValueError: If there is no check.
@@ -29,7 +37,7 @@ def draw_margins(study: Study, checks: tuple[CheckSummary, ...], points: Points)
     jitter: Floats = 0.62 * (np.asarray(study.trial * GOLDEN, dtype=np.float64) % 1.0 - 0.5)
     for feasible in (False, True):
         _draw_trials(drawn, study, checks, points, levels, jitter, feasible)
-    _draw_words(drawn, checks, levels)
+    _draw_words(drawn, counted, levels)
     ticks = [-3, -2, -1, 0, 1, 2, 3]
     drawn.update_xaxes(
         range=[-CLIP - 0.3, CLIP + 0.3],
@@ -66,40 +74,38 @@ def _draw_trials(
 ) -> None:
     symbols = {group: symbol(index, feasible) for index, group in enumerate(points.groups)}
     rows = np.flatnonzero(study.feasible == feasible)
-    xs, ys, marks, trials, texts, hovers = [], [], [], [], [], []
+    colour = FEASIBLE if feasible else INFEASIBLE
+    name = "trial within all bounds" if feasible else "trial beyond some bound (\u2733: the check gave no result)"
+    shown = False
     for check in checks:
+        label = escape_plotly(metric_label(check.constraint.check))
         unit = f"in units of {number(check.constraint.scale)}"
-        for row in rows:
-            margin = float(np.clip(check.margins[row], -CLIP, CLIP))
-            missing = bool(check.missing[row])
-            xs.append(margin)
-            ys.append(levels[check.constraint.check] + float(jitter[row]))
-            marks.append("asterisk-open" if missing else symbols[points.group[row]])
-            trials.append(int(study.trial[row]))
-            stated = "no result, counted as violated" if missing else f"margin {number(margin)} {unit}"
-            texts.append(f"{escape_plotly(metric_label(check.constraint.check))}: {stated}")
-            hovers.append(points.hover[row])
-    drawn.add_trace(
-        go.Scatter(
-            x=xs,
-            y=ys,
-            mode="markers",
-            name="trial within all bounds"
-            if feasible
-            else "trial beyond some bound (\u2733: the check gave no result)",
-            marker={
-                "symbol": marks,
-                "size": 9,
-                "opacity": 0.8,
-                "color": FEASIBLE if feasible else INFEASIBLE,
-                "line": {"width": 1.4, "color": FEASIBLE if feasible else INFEASIBLE},
-            },
-            customdata=trials,
-            text=texts,
-            hovertext=hovers,
-            hovertemplate="%{text}<br>%{hovertext}<extra></extra>",
-        )
-    )
+        for missing in (False, True):
+            own = rows[check.missing[rows] == missing]
+            if not own.size:
+                continue
+            stated = "no result, counted as violated" if missing else f"margin %{{x:.3f}} {unit}"
+            drawn.add_trace(
+                go.Scatter(
+                    x=np.round(np.clip(check.margins[own], -CLIP, CLIP), 4),
+                    y=np.round(levels[check.constraint.check] + jitter[own], 3),
+                    mode="markers",
+                    name=name,
+                    legendgroup=name,
+                    showlegend=not shown,
+                    marker={
+                        "symbol": "asterisk-open" if missing else [symbols[points.group[row]] for row in own],
+                        "size": 9,
+                        "opacity": 0.8,
+                        "color": colour,
+                        "line": {"width": 1.4, "color": colour},
+                    },
+                    customdata=study.trial[own].tolist(),
+                    hovertext=[points.hover[row] for row in own],
+                    hovertemplate=f"{label}: {stated}<br>%{{hovertext}}<extra></extra>",
+                )
+            )
+            shown = True
 
 
 def _counts(check: CheckSummary) -> str:
