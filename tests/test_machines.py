@@ -63,7 +63,7 @@ def test_the_slurm_script_runs_a_study_on_both_nodes_of_its_job(
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "4 at a time" in result.stdout  # two CPUs here and two there
@@ -83,7 +83,7 @@ def test_every_fault_of_every_node_is_told_before_anything_is_spent(
     apart = f"mount --bind {tmp_path}/other/study {ROOT}/study && mount -t tmpfs tmpfs {tmp_path}/shared"
     with second.start(*command, before=apart, env=environment) as other:
         with first.start(*command, env=environment) as driver:
-            printed = driver.communicate(timeout=150)[0]
+            printed = driver.communicate(timeout=600)[0]
             assert driver.returncode == 2, printed
         other.kill()
     node = f"node {second.address} ({second.name})"
@@ -104,7 +104,7 @@ def test_a_cluster_with_another_token_is_not_joined(
         f"ray start --head --num-cpus=1 > /dev/null && cd {ROOT} && RAY_AUTH_TOKEN={TOKEN} python -m study {settings}"
     )
     with pair[0].start("bash", "-c", script, env=other) as driver:
-        printed = driver.communicate(timeout=150)[0]
+        printed = driver.communicate(timeout=600)[0]
     assert driver.returncode == 2, printed
     assert "cannot be joined" in printed
     assert not (tmp_path / "study").exists()
