@@ -56,7 +56,7 @@ def test_the_slurm_script_runs_a_study_on_both_nodes_of_its_job(
     """
     write_executable(tmp_path / "bin" / "srun", srun)
     job = {"SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_NODELIST": "studynode[1-2]", "SLURM_JOB_NUM_NODES": "2"}
-    settings = ["experiment=empty", "budget.trials=8", "trial.seconds=0.3", f"output={tmp_path}/study"]
+    settings = ["experiment=empty", "budget.trials=8", "cluster.wait_seconds=500", f"output={tmp_path}/study"]
     result = subprocess.run(
         ["bash", ROOT / "launch" / "slurm.sh", *settings, f"cache={tmp_path}/cache"],
         env={**environment, **job, "SLURM_CPUS_ON_NODE": "2", "PATH": f"{tmp_path}/bin:{environment['PATH']}"},
@@ -78,7 +78,12 @@ def test_every_fault_of_every_node_is_told_before_anything_is_spent(
     (tmp_path / "other" / "study" / "empty.py").write_text("# of another revision\n")
     first, second = pair
     ray = ["ray", "symmetric-run", "--address", f"{first.address}:6379", "--min-nodes", "2", "--num-cpus=2", "--"]
-    settings = ["experiment=empty", "budget.trials=2", f"output={tmp_path}/shared/study", f"cache={tmp_path}/cache"]
+    settings = [
+        "experiment=empty",
+        "cluster.wait_seconds=500",
+        f"output={tmp_path}/shared/study",
+        f"cache={tmp_path}/cache",
+    ]
     command = [*ray, "env", "-C", str(ROOT), "python", "-m", "study", "cluster=address", *settings]
     apart = f"mount --bind {tmp_path}/other/study {ROOT}/study && mount -t tmpfs tmpfs {tmp_path}/shared"
     with second.start(*command, before=apart, env=environment) as other:
