@@ -15,6 +15,8 @@ cd "${SLURM_SUBMIT_DIR:?run this by sbatch}"
 export PATH="$PWD/.venv/bin:$PATH"
 export RAY_AUTH_MODE=token
 export RAY_AUTH_TOKEN_PATH=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
+# Seconds that nodes get to find each other; Ray's own 30 are few where all import from one file server at once.
+export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=${RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT:-300}
 [[ -s $RAY_AUTH_TOKEN_PATH ]] || ray get-auth-token --generate > /dev/null
 
 # --wait: Ray on the other nodes would notice only after a while that the first node's has ended.

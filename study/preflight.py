@@ -26,7 +26,7 @@ from study.remote import RemoteFolder, is_remote
 from study.resources import Plan, plan_nodes
 
 ANSWER_SECONDS = 120.0
-"""Time that nodes get to answer: the first task on a node starts a process, which imports this project."""
+"""Time that nodes get to answer, at least: the first task on a node starts a process, which imports this project."""
 
 
 def unreachable(cluster: ClusterConfig) -> str | None:
@@ -125,7 +125,7 @@ def node_problems(config: StudyConfig, nodes: Sequence[Mapping[str, Any]]) -> li
             stack.enter_context(_remote_probe(config.remote, word))
         question = Question(tuple(folders), word, config.data, config.remote)
         here = Answer(**look(question, "here"))
-        for name, (node, answer) in enumerate(_ask(question, nodes)):
+        for name, (node, answer) in enumerate(_ask(question, nodes, max(ANSWER_SECONDS, config.cluster.wait_seconds))):
             where = f"node {node['NodeManagerAddress']}"
             if isinstance(answer, str):
                 problems.append(f"{where}: {answer}")
@@ -200,7 +200,9 @@ def _remote_probe(uri: str, word: str) -> Iterator[None]:
             remote.remove(f"{PROBE}-{word}")
 
 
-def _ask(question: Question, nodes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Answer | str]]:
+def _ask(
+    question: Question, nodes: Sequence[Mapping[str, Any]], seconds: float
+) -> Iterator[tuple[Mapping[str, Any], Answer | str]]:
     """Yield each node with its answer, or with the reason why it has none."""
     task = ray.remote(num_cpus=0, max_retries=0)(look)
     asked = [
@@ -209,11 +211,11 @@ def _ask(question: Question, nodes: Sequence[Mapping[str, Any]]) -> Iterator[tup
         )
         for name, node in enumerate(nodes)
     ]
-    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=ANSWER_SECONDS)
+    answered, _ = ray.wait(asked, num_returns=len(asked), timeout=seconds)
     for node, reference in zip(nodes, asked, strict=True):
         if reference not in answered:
             ray.cancel(reference, force=True)
-            yield node, f"does not answer within {ANSWER_SECONDS:g} s; see `ray status` and the node's logs"
+            yield node, f"does not answer within {seconds:g} s; see `ray status` and the node's logs"
             continue
         try:
             yield node, Answer(**ray.get(reference))

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from models.measurement import Control, Measurement
+from study.memory import MemoryUse
 from study.objective import Score
 from study.parameter import Value
 from study.records import CONTROLS, LIMITS, FinishedTrial, Records, read_parts, recorded_history, write_table
@@ -67,6 +68,7 @@ class ReplicateRecords:
             seconds=row["seconds"],
             finished=row["finished"],
             error=row["error"],
+            memory=MemoryUse(row["memory_bytes"], row["memory_capacity_bytes"]) if row.get("memory_bytes") else None,
         )
 
 

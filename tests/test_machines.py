@@ -56,14 +56,14 @@ def test_the_slurm_script_runs_a_study_on_both_nodes_of_its_job(
     """
     write_executable(tmp_path / "bin" / "srun", srun)
     job = {"SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_NODELIST": "studynode[1-2]", "SLURM_JOB_NUM_NODES": "2"}
-    settings = ["experiment=empty", "budget.trials=8", "trial.seconds=0.3", f"output={tmp_path}/study"]
+    settings = ["experiment=empty", "budget.trials=8", "cluster.wait_seconds=500", f"output={tmp_path}/study"]
     result = subprocess.run(
         ["bash", ROOT / "launch" / "slurm.sh", *settings, f"cache={tmp_path}/cache"],
         env={**environment, **job, "SLURM_CPUS_ON_NODE": "2", "PATH": f"{tmp_path}/bin:{environment['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=600,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "4 at a time" in result.stdout  # two CPUs here and two there
@@ -78,12 +78,17 @@ def test_every_fault_of_every_node_is_told_before_anything_is_spent(
     (tmp_path / "other" / "study" / "empty.py").write_text("# of another revision\n")
     first, second = pair
     ray = ["ray", "symmetric-run", "--address", f"{first.address}:6379", "--min-nodes", "2", "--num-cpus=2", "--"]
-    settings = ["experiment=empty", "budget.trials=2", f"output={tmp_path}/shared/study", f"cache={tmp_path}/cache"]
+    settings = [
+        "experiment=empty",
+        "cluster.wait_seconds=500",
+        f"output={tmp_path}/shared/study",
+        f"cache={tmp_path}/cache",
+    ]
     command = [*ray, "env", "-C", str(ROOT), "python", "-m", "study", "cluster=address", *settings]
     apart = f"mount --bind {tmp_path}/other/study {ROOT}/study && mount -t tmpfs tmpfs {tmp_path}/shared"
     with second.start(*command, before=apart, env=environment) as other:
         with first.start(*command, env=environment) as driver:
-            printed = driver.communicate(timeout=150)[0]
+            printed = driver.communicate(timeout=600)[0]
             assert driver.returncode == 2, printed
         other.kill()
     node = f"node {second.address} ({second.name})"
@@ -104,7 +109,7 @@ def test_a_cluster_with_another_token_is_not_joined(
         f"ray start --head --num-cpus=1 > /dev/null && cd {ROOT} && RAY_AUTH_TOKEN={TOKEN} python -m study {settings}"
     )
     with pair[0].start("bash", "-c", script, env=other) as driver:
-        printed = driver.communicate(timeout=150)[0]
+        printed = driver.communicate(timeout=600)[0]
     assert driver.returncode == 2, printed
     assert "cannot be joined" in printed
     assert not (tmp_path / "study").exists()
