@@ -1,5 +1,6 @@
 """Tables of checks, of what calibrated them, and of how trials ended; HTML that is complete without any script."""
 
+import math
 from html import escape
 
 from analysis.checks import CheckSummary
@@ -26,6 +27,7 @@ def checks_table(study: Study, checks: tuple[CheckSummary, ...]) -> str:
         height = f'rowspan="{max(1, len(check.members))}"'
         first, last = f"<td {height}>{_bound_cell(check)}</td>", f"<td {height}>{_counts_cell(check)}</td>"
         verdicts = " ".join(chip(f"{VERDICTS[name]} {amount}", name) for name, amount in check.verdicts)
+        found = _power_cell(check)
         for index, member in enumerate(check.members):
             cells = [first] if index == 0 else []
             cells.append(escape(plain(member.name.partition(".")[2])) or "single")
@@ -33,13 +35,13 @@ def checks_table(study: Study, checks: tuple[CheckSummary, ...]) -> str:
             cells += [number(value) for value in numbers]
             silent = f"no vote in {member.without_vote} of {len(study)}"
             cells.append(chip(silent, "bad") if member.without_vote else "in all trials")
-            cells += [last, f"<td {height}>{verdicts}</td>"] if index == 0 else []
+            cells += [last, f"<td {height}>{verdicts}</td>", f"<td {height}>{found}</td>"] if index == 0 else []
             rows.append(cells)
         if not check.members:
             missing = '<td colspan="7">no metric of this name was recorded</td>'
-            rows.append([first, missing, last, f"<td>{verdicts}</td>"])
+            rows.append([first, missing, last, f"<td>{verdicts}</td>", f"<td>{found}</td>"])
     headers = ["Check and bound", "Adversary", "Estimate", "Bound", "Honest baseline", "Chance", "Majority", "Vote"]
-    headers += ["Trials, by estimate", "Verdicts, by interval"]
+    headers += ["Trials, by estimate", "Verdicts, by interval", "Would have found"]
     units = sorted({metric_unit(check.constraint.metric, study.schema) for check in checks})
     caption = f"Each check against its bound; medians over trials [{'; '.join(units)}]"
     return table(caption, headers, rows, classes="checks-table")
@@ -54,6 +56,17 @@ def _counts_cell(check: CheckSummary) -> str:
     alone = f"<br><small>{check.alone} by it alone</small>" if check.alone else ""
     missing = f"<br>{int(check.missing.sum())} without a result" if check.missing.any() else ""
     return f"{check.passed} within<br>{check.stopped} beyond{alone}{missing}"
+
+
+def _power_cell(check: CheckSummary) -> str:
+    """Say from which leak on a check would have answered, and how, with 95 % probability."""
+    if math.isnan(check.violation):
+        return "not known"
+    bound = check.constraint.bound
+    sign = "\u2264" if bound is not None and bound.reference is None and check.constraint.sense == ">=" else "\u2265"
+    where = f" beyond {bound.reference}" if bound is not None and bound.reference else ""
+    none = "nothing passes" if check.withheld == 0 else f"no pass {sign} {number(check.withheld)}"
+    return f"{none}<br>violation {sign} {number(check.violation)}{where}"
 
 
 def controls_table(controls: tuple[ControlSummary, ...]) -> str:

@@ -11,7 +11,7 @@ from analysis.schema import Constraint
 
 UNMEASURED = ("diverged", "out_of_memory", "preempted", "stopped_early", "crashed", "objective_missing")
 """Outcomes of trials whose margins are all set to the worst, whatever the checks may have found."""
-VERDICTS = ("pass", "violation", "too_little_data", "missing")
+VERDICTS = ("pass", "violation", "too_little_data", "too_little_training", "missing")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,10 @@ class CheckSummary:
     """Trials that this check stopped and that no other check counts as violated."""
     verdicts: tuple[tuple[str, int], ...]
     """Verdicts by interval, with their counts."""
+    withheld: float
+    """Smallest leak that it would not have passed with 95 % probability, median over trials; NaN where not recorded."""
+    violation: float
+    """Smallest leak that it would have called a violation with 95 % probability, likewise."""
     members: tuple[MemberSummary, ...]
 
 
@@ -101,6 +105,8 @@ def _summary(
         stopped=int(stopped.sum()),
         alone=int((stopped & (together == 1)).sum()),
         verdicts=tuple((name, verdicts.count(name)) for name in VERDICTS if name in verdicts),
+        withheld=_median(study.power[constraint.check]["withheld"]),
+        violation=_median(study.power[constraint.check]["violation"]),
         members=tuple(_member(name, column, constraint) for name, column in study.members(constraint.metric).items()),
     )
 

@@ -3,3 +3,7 @@
 
 class AnalysisError(ValueError):
     """A folder, a file or a request that cannot be worked with; shown without a traceback, exit status 2."""
+
+
+class NoTrialsYetError(AnalysisError):
+    """A study that has not finished its first trial; whoever can wait may."""

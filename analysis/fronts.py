@@ -160,6 +160,12 @@ def honest_point(study: Study, x: Objective, y: Objective) -> Reference | None:
     return None
 
 
+def reference_value(study: Study, objective: Objective) -> float | None:
+    """Return where the honest baseline stands in one objective, or chance; None where the records hold neither."""
+    found = [_reference_value(study, objective, kind) for kind in ("baseline", "chance")]
+    return next((value for value in found if not np.isnan(value)), None)
+
+
 def _reference_value(study: Study, objective: Objective, kind: str) -> float:
     members = [np.where(item.votes, getattr(item, kind), np.nan) for item in study.members(objective.metric).values()]
     known = [column for column in members if not np.isnan(column).all()]

@@ -5,6 +5,7 @@ objective and better in one, "good" as ``maximise`` says; a point with a NaN obj
 nothing. Equal points do not dominate each other, so all copies stay.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ def nondominated(values: NDArray[np.float64], maximise: Sequence[bool]) -> NDArr
         ValueError: If ``values`` is not two-dimensional or has no objective, or ``maximise`` another length.
 
     Notes:
-        O(n log n) for one and two objectives (sort, then one pass: Kung, Luccio and Preparata, 1975); O(n f) with f the
+        O(n log n) for up to three objectives (sort, then one pass: Kung, Luccio and Preparata, 1975); O(n f) with f the
         size of the front for more.
     """
     values = np.asarray(values, dtype=np.float64)
@@ -40,9 +41,12 @@ def nondominated(values: NDArray[np.float64], maximise: Sequence[bool]) -> NDArr
         return mask
     costs = np.where(np.asarray(maximise), -values[known], values[known]) + 0.0  # -0.0 and 0.0 are one value
     # Sorted lexicographically, with copies merged, a point can only be dominated by one before it.
-    unique, inverse = np.unique(costs, axis=0, return_inverse=True)
-    keep = _sweep(unique) if unique.shape[1] <= 2 else _cull(unique)
-    mask[known] = keep[inverse.reshape(-1)]
+    order = np.lexsort(costs.T[::-1])
+    ordered = costs[order]
+    fresh = np.concatenate(([True], (ordered[1:] != ordered[:-1]).any(axis=1)))
+    unique = ordered[fresh]
+    keep = _sweep(unique) if unique.shape[1] <= 2 else _sweep_planes(unique) if unique.shape[1] == 3 else _cull(unique)
+    mask[known[order]] = keep[np.cumsum(fresh) - 1]
     return mask
 
 
@@ -52,6 +56,28 @@ def _sweep(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
     best_before = np.concatenate(([np.inf], np.minimum.accumulate(last)[:-1]))
     keep = last < best_before
     keep[0] = True  # Nothing precedes the first row, even if its cost is +inf.
+    return keep
+
+
+def _sweep_planes(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark non-dominated rows of distinct, lexicographically sorted costs, (n, 3).
+
+    All rows before one are at least as good in the first objective, so it stands unless one of them is at least as good
+    in the other two. Of these only the non-dominated pairs matter: a staircase, sorted by the second objective.
+    """
+    keep = np.zeros(len(costs), dtype=bool)
+    seconds: list[float] = []
+    thirds: list[float] = []
+    for row, (_, second, third) in enumerate(costs.tolist()):
+        place = bisect_right(seconds, second)
+        if place and thirds[place - 1] <= third:
+            continue
+        keep[row] = True
+        start = bisect_left(seconds, second)
+        stop = start
+        while stop < len(thirds) and thirds[stop] >= third:
+            stop += 1
+        seconds[start:stop], thirds[start:stop] = [second], [third]
     return keep
 
 

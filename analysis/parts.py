@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, NoTrialsYetError
 from analysis.schema import Schema, parse_schema
 
 
@@ -29,8 +29,16 @@ class Records:
     """What could not be read, in words."""
 
 
-def read_records(folder: Path) -> Records:
+Cache = dict[Path, tuple[int, pa.Table]]
+"""Parts read before, with the time of their last change; a running study adds parts and hardly changes any."""
+
+
+def read_records(folder: Path, cache: Cache | None = None) -> Records:
     """Read whatever trials and controls the folder holds.
+
+    Args:
+        folder: The study folder.
+        cache: Parts that need not be read again; filled by this call.
 
     Raises:
         AnalysisError: If ``folder`` is no study folder, holds no finished trial, a file of it is of an unknown schema
@@ -44,7 +52,7 @@ def read_records(folder: Path) -> Records:
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         try:
-            table = _read(path)
+            table = _read(path, cache)
         except (OSError, pa.ArrowException) as error:
             if path.parent == folder:
                 raise AnalysisError(
@@ -61,7 +69,7 @@ def read_records(folder: Path) -> Records:
             trials.append(table.drop_columns(["controls"]) if "controls" in table.column_names else table)
             controls.extend(_unfold_controls(table))
     if schema is None or not sum(map(len, trials)):
-        raise AnalysisError(
+        raise NoTrialsYetError(
             f"the study in {folder} holds no finished trial yet; wait for the first, or look at its journal and at the "
             "output of `python -m study`" + "".join(f"\n  {warning}" for warning in warnings)
         )
@@ -92,10 +100,17 @@ def _files(folder: Path) -> Iterable[Path]:
     return [path for path in whole if path.is_file()] + sorted(folder.glob("parts/**/*.parquet"))
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, cache: Cache | None) -> pa.Table:
     """Read a file without the epochs that a part carries nested in it, which are of no use here."""
-    file = pq.ParquetFile(path)
-    return file.read([name for name in file.schema_arrow.names if name != "history"])
+    changed = path.stat().st_mtime_ns
+    known = (cache or {}).get(path)
+    if known is not None and known[0] == changed:
+        return known[1]
+    with pq.ParquetFile(path) as file:
+        table = file.read([name for name in file.schema_arrow.names if name != "history"])
+    if cache is not None:
+        cache[path] = (changed, table)
+    return table
 
 
 def _refuse_without_trials(table: pa.Table, name: str) -> None:

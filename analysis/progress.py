@@ -13,8 +13,12 @@ from analysis.strata import split
 class Progress:
     """Trials in the order in which they finished, and the best feasible value after each."""
 
+    objective: str
+    """Name of the objective."""
     rows: NDArray[np.int64]
     """Row numbers in order of completion."""
+    trials: NDArray[np.int64]
+    """Trial numbers in order of completion."""
     values: Floats
     """Objective of each, NaN where not measured."""
     feasible: NDArray[np.bool_]
@@ -48,7 +52,9 @@ def search_progress(study: Study) -> Progress:
         (family.value, running_best(values, feasible & family.rows[rows], primary.maximise)) for family in families
     ]
     return Progress(
+        objective=primary.name,
         rows=rows,
+        trials=study.trial[rows],
         values=values,
         feasible=feasible,
         best=running_best(values, feasible, primary.maximise),

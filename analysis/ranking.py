@@ -20,17 +20,29 @@ def worst_margin(study: Study) -> Floats:
     return np.where(np.isnan(margins), MISSING_MARGIN, margins).max(axis=0)
 
 
+def total_violation(study: Study) -> Floats:
+    """Return the sum of the positive margins of each trial, (trials,), in units of the constraints' scales.
+
+    What searchers rank infeasible trials by. A missing margin counts as the largest violation; 0 is feasible.
+    """
+    if not study.constraints:
+        return np.zeros(len(study))
+    margins = np.stack(list(study.constraints.values()))
+    total: Floats = np.clip(np.where(np.isnan(margins), MISSING_MARGIN, margins), 0.0, None).sum(axis=0)
+    return total
+
+
 def ranked(study: Study) -> NDArray[np.int64]:
     """Return row numbers of all trials, best first, (trials,), int64.
 
-    Feasible trials by the first searched objective, then those that fail by their worst margin and then by that
+    Feasible trials by the first searched objective, then those that fail by their total violation and then by that
     objective, and of equals the earlier trial. A feasible trial whose objective is NaN stands after the other feasible
     ones.
     """
     primary = study.schema.primary
     values = study.objectives[primary.name]
     cost = np.where(np.isnan(values), np.inf, -values if primary.maximise else values)
-    violation = np.where(study.feasible, 0.0, worst_margin(study))
+    violation = np.where(study.feasible, 0.0, total_violation(study))
     return np.lexsort((study.trial, cost, violation, ~study.feasible)).astype(np.int64)
 
 

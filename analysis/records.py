@@ -15,12 +15,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
-from analysis.parts import read_records
+from analysis.parts import Cache, read_records
 from analysis.schema import Schema
 
 Floats = NDArray[np.float64]
 
 SUFFIXES = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority", "votes")
+UNREAD = ("excess_low", "excess_high", "half_width")
+"""Suffixes of columns that verdicts and powers were computed from; these are recorded themselves."""
+POWERS = ("withheld", "violation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,9 @@ class Study:
     """By ``metric`` or ``metric.member``."""
     verdicts: Mapping[str, tuple[str, ...]]
     """By check; the judgement from intervals, as against ``constraints``, which are estimates."""
+    power: Mapping[str, Mapping[str, Floats]]
+    """By check and by :data:`POWERS`: the smallest leak that a pass would have been withheld from, and that would have
+    been called a violation, with 95 % probability; counted from what the bound refers to. NaN where not recorded."""
     replicates: NDArray[np.int64]
     """Seeds under which each configuration ran; objectives, metrics and margins are means over them."""
     standard_errors: Mapping[str, Floats]
@@ -107,11 +113,12 @@ class Study:
         return {name: self.metrics[name] for name in names}
 
 
-def load_study(folder: Path) -> Study:
+def load_study(folder: Path, cache: Cache | None = None) -> Study:
     """Read a study folder.
 
     Args:
         folder: What ``python -m study`` wrote; the study may still be running.
+        cache: Files that need not be read again, for one who reads a running study many times.
 
     Returns:
         The study, trials in order of their number.
@@ -120,7 +127,7 @@ def load_study(folder: Path) -> Study:
         AnalysisError: If the folder is no study, holds no trial yet, is of an unknown schema version, or lacks columns
             that its own metadata promises; the message says what to do.
     """
-    records = read_records(folder)
+    records = read_records(folder, cache)
     schema, table = records.schema, records.trials
     _refuse_missing_columns(schema, table)
     warnings = list(records.warnings)
@@ -139,6 +146,10 @@ def load_study(folder: Path) -> Study:
         metrics=_metrics(table),
         verdicts={
             item.check: tuple(value or "missing" for value in _objects(table, f"verdict.{item.check}"))
+            for item in schema.constraints
+        },
+        power={
+            item.check: {name: _floats(table, f"power.{item.check}.{name}") for name in POWERS}
             for item in schema.constraints
         },
         replicates=np.asarray([value or 1 for value in _objects(table, "replicates")], dtype=np.int64),
@@ -196,19 +207,28 @@ def _parameters(table: pa.Table, schema: Schema) -> dict[str, tuple[Any, ...]]:
 
 def _metrics(table: pa.Table) -> dict[str, Metric]:
     names = [name.removeprefix("metric.") for name in table.column_names if name.startswith("metric.")]
-    bases = sorted(name for name in names if name.rpartition(".")[2] not in SUFFIXES)
+    bases = sorted(name for name in names if name.rpartition(".")[2] not in (*SUFFIXES, *UNREAD))
     return {
         name: Metric(
             value=_floats(table, f"metric.{name}"),
             **{suffix: _floats(table, f"metric.{name}.{suffix}") for suffix in SUFFIXES[:-1]},
-            votes=np.asarray([value is not False for value in _objects(table, f"metric.{name}.votes")], dtype=bool),
+            votes=_flags(table, f"metric.{name}.votes"),
         )
         for name in bases
     }
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
-    return np.asarray([np.nan if value is None else value for value in _objects(table, name)], dtype=np.float64)
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.array(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)  # Missing becomes NaN.
+
+
+def _flags(table: pa.Table, name: str) -> NDArray[np.bool_]:
+    """Read a column of flags; missing ones are True."""
+    if name not in table.column_names or table[name].type != pa.bool_():
+        return np.ones(len(table), dtype=bool)
+    return np.array(table[name].fill_null(True).to_numpy(), dtype=bool)
 
 
 def _objects(table: pa.Table, name: str) -> list[Any]:

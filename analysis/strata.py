@@ -43,16 +43,25 @@ def label(study: Study, parameter: str, row: int) -> str:
     return "not set" if value is None else str(value)
 
 
+def labels_of(study: Study, parameter: str) -> list[str]:
+    """Return the values of a stratifying parameter of all trials, as text."""
+    column = study.parameters.get(parameter)
+    return ["not set" if value is None else str(value) for value in column or [None] * len(study)]
+
+
 def split(study: Study, parameters: tuple[str, ...]) -> tuple[Stratum, ...]:
     """Split trials by the values of ``parameters``; combinations that occur, in the order of the search space.
 
     Every trial is in exactly one stratum. Without parameters there is one stratum of all.
     """
-    labels = [tuple(label(study, name, row) for name in parameters) for row in range(len(study))]
+    labels = list(zip(*(labels_of(study, name) for name in parameters), strict=True)) if parameters else None
+    if labels is None:
+        return (Stratum("", "", np.ones(len(study), dtype=bool)),)
+    numbers: dict[tuple[str, ...], int] = {}
+    codes = np.asarray([numbers.setdefault(own, len(numbers)) for own in labels], dtype=np.int64)
     strata = []
-    for values in sorted(set(labels), key=lambda values: _order(study, parameters, values)):
-        rows = np.asarray([own == values for own in labels])
-        strata.append(Stratum(" · ".join(parameters), " · ".join(values), rows))
+    for values in sorted(numbers, key=lambda values: _order(study, parameters, values)):
+        strata.append(Stratum(" · ".join(parameters), " · ".join(values), codes == numbers[values]))
     return tuple(strata)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.checks import CheckSummary, Voteless, failed_checks, summarise_checks, voteless
-from analysis.ranking import best_feasible, ranked, worst_margin
-from analysis.records import Study
+from analysis.ranking import best_feasible, ranked, total_violation
+from analysis.records import Floats, Study
 from analysis.schema import Objective
 from analysis.strata import best_first, label, split
 from analysis.words import VERDICTS, count, interval, listing, metric_label, number, plain, share, spoken
@@ -52,16 +52,25 @@ def guess_value(study: Study) -> float:
     return float(np.nanmedian(np.stack(known))) if known else float("nan")
 
 
-def objective_interval(study: Study, objective: Objective, row: int) -> tuple[float, float]:
-    """Return the 95 % interval of an objective in one trial, (NaN, NaN) if there is none.
+def objective_intervals(study: Study, objective: Objective) -> tuple[Floats, Floats]:
+    """Return the lower and upper ends of the 95 % interval of an objective, (trials,) each; NaN where there is none.
 
-    It is that of the voting member whose value the objective is.
+    They are those of the voting member whose value the objective is.
     """
-    value = study.objectives[objective.name][row]
+    values = study.objectives[objective.name]
+    low, high = np.full(len(study), np.nan), np.full(len(study), np.nan)
+    open_still = np.ones(len(study), dtype=bool)
     for column in study.members(objective.metric).values():
-        if column.votes[row] and column.value[row] == value:
-            return float(column.low[row]), float(column.high[row])
-    return float("nan"), float("nan")
+        own = open_still & column.votes & (column.value == values)
+        low[own], high[own] = column.low[own], column.high[own]
+        open_still &= ~own
+    return low, high
+
+
+def objective_interval(study: Study, objective: Objective, row: int) -> tuple[float, float]:
+    """Return the 95 % interval of an objective in one trial, (NaN, NaN) if there is none."""
+    low, high = objective_intervals(study, objective)
+    return float(low[row]), float(high[row])
 
 
 def summarise(study: Study) -> Summary:
@@ -94,7 +103,8 @@ def _lead(study: Study, best: int | None) -> str:
             return f"No trial within every bound has a measured {spoken(primary)}, so there is nothing to compare."
         return (
             f"No trial stayed within every bound. The nearest is {_name(study, nearest)}: beyond the bound of "
-            f"{failed}, with a worst margin of {number(float(worst_margin(study)[nearest]))} (at or below 0 is within)."
+            f"{failed}, with a total violation of {number(float(total_violation(study)[nearest]))} (the sum of its "
+            "margins above 0)."
         )
     value = float(study.objectives[primary.name][best])
     low, high = objective_interval(study, primary, best)

@@ -1,5 +1,6 @@
 """Tables of trials, as HTML that is complete without any script; ``check_tables`` has those of checks."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.checks import failed_checks, without_result
 from analysis.fronts import front_mask
-from analysis.ranking import worst_margin
+from analysis.ranking import total_violation
 from analysis.records import Study
 from analysis.schema import Objective
 from analysis.seeds import spread_text
@@ -29,7 +30,9 @@ from analysis.words import (
 )
 
 MOST_ROWS = 100
-"""Rows of the table of trials."""
+"""Rows of the table of trials, without any script."""
+NEAREST = 5
+"""Rows of the table of near misses."""
 
 
 def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str]], *, classes: str = "") -> str:
@@ -65,38 +68,64 @@ def feasiblechip(feasible: bool) -> str:
 
 
 def trials_table(study: Study, order: np.ndarray) -> str:
-    """Return the best trials: feasible ones first, then the nearest misses."""
-    margins, on_front = worst_margin(study), front_mask(study)
+    """Return the best trials: feasible ones first, then the nearest misses; scripts sort and filter it."""
+    on_front = front_mask(study)
     silent = {name: without_result(study, name) for name in study.constraints}
-    headers = [
-        "Trial",
-        "Feasible",
-        "On the front",
-        *(escape(plain(name.rpartition(".")[2])) for name in study.strata),
-    ]
-    headers += [
-        f"{escape(short_label(item))} <small>[{escape(objective_unit(item))}]<br>{direction_text(item)}</small>"
-        for item in study.schema.objectives
-    ]
-    headers += ["Worst margin <small>[no unit]<br>within bounds at or below 0</small>", "Stopped by", "Outcome"]
     several = bool((study.replicates > 1).any())
-    headers += ["Seeds"] * several + ["Time <small>[s]</small>"]
+    kinds = {"trial": "Trial", "picture": "Faces", "feasible": "Feasible", "probability": "Probability of feasibility"}
+    kinds["front"] = "On the front"
+    kinds |= {f"stratum:{name}": escape(plain(name.rpartition(".")[2])) for name in study.strata}
+    for index, item in enumerate(study.schema.objectives):
+        unit = f"{escape(objective_unit(item))}]<br>{direction_text(item)}"
+        kinds[f"objective{index}"] = f"{escape(short_label(item))} <small>[{unit}</small>"
+    kinds["violation"] = "Total violation <small>[no unit]<br>0 is within bounds</small>"
+    kinds |= {"stopped": "Stopped by", "outcome": "Outcome"} | ({"seeds": "Seeds"} if several else {})
+    kinds["seconds"] = "Time <small>[s]</small>"
+    violation = total_violation(study)
     rows = []
     for row in order[:MOST_ROWS]:
         star = '<span title="not dominated by any feasible trial">\u2605 yes</span>' if on_front[row] else ""
-        failed = _stopped_by(study, int(row), silent)
-        cells = [trial_button(int(study.trial[row])), feasiblechip(bool(study.feasible[row])), star]
+        cells = [trial_button(int(study.trial[row])), "", feasiblechip(bool(study.feasible[row])), "", star]
         cells += [escape(label(study, name, row)) for name in study.strata]
         cells += [_estimate(study, item, int(row)) for item in study.schema.objectives]
         cells += [
-            number(float(margins[row]) if study.constraints else None, 2),
-            escape(failed),
+            number(float(violation[row]) if study.constraints else None, 2),
+            escape(_stopped_by(study, int(row), silent)),
             escape(plain(study.outcome[row])),
         ]
         cells += [str(study.replicates[row])] * several
         cells += [f"{study.seconds[row]:.0f}" if np.isfinite(study.seconds[row]) else number(None)]
         rows.append(cells)
-    return table("Trials, best first", headers, rows, classes="trials")
+    html = table("Trials, best first", list(kinds.values()), rows, classes="trials")
+    for kind, title in kinds.items():
+        html = html.replace(
+            f'<th scope="col">{title}</th>', f'<th scope="col" data-kind="{escape(kind)}">{title}</th>', 1
+        )
+    columns = escape(json.dumps(list(kinds)))
+    return html.replace("<table ", f'<table id="trials-table" data-columns="{columns}" ', 1)
+
+
+def nearest_table(study: Study) -> str:
+    """Return the trials nearest to being within the bounds, by the sum of their violations, smallest first."""
+    total = total_violation(study)
+    silent = {name: without_result(study, name) for name in study.constraints}
+    rows = []
+    for row in np.lexsort((study.trial, total))[:NEAREST]:
+        margins = [
+            f"{number(float(margin[row]), 2)}" + (" (no result)" if silent[name][row] else "")
+            for name, margin in study.constraints.items()
+        ]
+        cells = [trial_button(int(study.trial[row])), f"<strong>{number(float(total[row]), 2)}</strong>", *margins]
+        cells += [_estimate(study, study.schema.primary, int(row))]
+        rows.append(cells)
+    headers = ["Trial", "Total violation", *(escape(metric_label(name)) for name in study.constraints)]
+    headers += [escape(short_label(study.schema.primary))]
+    return table(
+        "No trial is within every bound. The nearest, by the sum of their margins above 0 (margins in units of the "
+        "checks' scales)",
+        headers,
+        rows,
+    )
 
 
 def _stopped_by(study: Study, row: int, silent: Mapping[str, NDArray[np.bool_]]) -> str:

@@ -35,6 +35,19 @@ METRICS = {
     "weak_identity_accuracy": Word(
         "Weak identity accuracy", "fraction of images", "identity read by an adversary trained on originals"
     ),
+    "informed_identity_accuracy": Word(
+        "Informed identity accuracy",
+        "fraction of images",
+        "the same, by an adversary that holds further honest images of the same sanitiser as well",
+    ),
+    "paired_identity_accuracy": Word(
+        "Paired identity accuracy, worst case",
+        "fraction of images",
+        "the same, from the difference between released and honest images of the same noise",
+    ),
+    "latent_identity_accuracy": Word(
+        "Latent identity accuracy", "fraction of images", "identity read from the sanitiser's code before it draws"
+    ),
     "expression_accuracy": Word(
         "Expression accuracy", "fraction of images", "expression read by a classifier trained on released images"
     ),
@@ -96,6 +109,7 @@ VERDICTS = {
     "pass": "pass",
     "violation": "violation",
     "too_little_data": "too little data",
+    "too_little_training": "too little training",
     "missing": "missing",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from study.compose import compose_config
 from study.config import ConfigError
+from study.evaluation import metrics_of
 from study.experiments import load_experiment
 from study.nested import flatten, with_values
 from study.objective import ObjectiveConfig, read_objective
@@ -46,7 +47,8 @@ def read_setting(overrides: Sequence[str], cache: Path) -> Setting:
     experiment = load_experiment(values["experiment"]["name"])
     data, checks = dict(values.get("data") or {}), values["checks"]
     adversaries = dict(checks.get("adversaries") or {})
-    objective = read_objective(values["objective"], checks.get("bounds"), experiment.metrics, problems)
+    infos = metrics_of(experiment, data, adversaries)
+    objective = read_objective(values["objective"], checks.get("bounds"), infos, problems)
     problems += experiment.config_problems(data, adversaries)
     if problems:
         raise ConfigError(problems)

@@ -80,6 +80,11 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def entry(folder: Path, kind: str, settings: Mapping[str, Any]) -> Path:
+    """Return where the cache ``folder`` keeps the entry of this ``kind`` for ``settings``, if it has one."""
+    return folder / kind / f"{fingerprint({'kind': kind, **settings})}.safetensors"
+
+
 def cached(
     folder: Path,
     kind: str,
@@ -97,7 +102,7 @@ def cached(
         make: Computes the entry. Called by one process at a time for one entry; the others wait for its result.
         keep: Whether what was computed is fit to be used again; otherwise it serves this call only.
     """
-    path = folder / kind / f"{fingerprint({'kind': kind, **settings})}.safetensors"
+    path = entry(folder, kind, settings)
     if path.exists():  # entries appear whole, so a reader needs no lock
         return load(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.parallel import WHOLE, BatchShare
+
 
 def require_finite(losses: Mapping[str, float], where: str) -> None:
     """Raise a FloatingPointError that names the losses which are NaN or infinite, if any."""
@@ -15,10 +17,12 @@ def require_finite(losses: Mapping[str, float], where: str) -> None:
         raise FloatingPointError(f"{where}: training diverged: {', '.join(bad)}")
 
 
-def update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def update(optimiser: torch.optim.Optimizer, loss: Tensor, share: BatchShare = WHOLE) -> None:
     """Step ``optimiser``; gradients are computed for its own parameters only, so the opponent's stay untouched."""
     optimiser.zero_grad(set_to_none=True)
-    loss.backward(inputs=[parameter for group in optimiser.param_groups for parameter in group["params"]])
+    weights = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    loss.backward(inputs=weights)
+    share.average_gradients(weights)
     optimiser.step()
 
 

@@ -33,8 +33,20 @@ class Measurement:
     """Value of a uniform guess, for accuracies 1 / classes."""
     majority: float | None = None
     """Value of always naming the most frequent class of the test images."""
+    excess_low: float | None = None
+    """Lower end of the 95 % interval of ``value - baseline``, both measured on the same test images; None where they
+    were not compared image by image."""
+    excess_high: float | None = None
+    """Upper end of it."""
+    half_width: float | None = None
+    """Half the width of the interval that a verdict would rest on if ``value`` were near its bound: of ``value -
+    baseline``, or of ``value`` where there is no baseline. What could have been found follows from it; None where not
+    known."""
     votes: bool = True
     """False where a control of the adversary behind it failed: such a value can take part in no verdict."""
+    converged: bool = True
+    """False where the adversary behind it, or behind its baseline, was still learning when its budget ended: such a
+    value can violate a bound, but not pass it."""
 
     @property
     def measured(self) -> bool:
@@ -69,9 +81,10 @@ class Control:
     check: str
     """Check that was calibrated, by the name of its bound: "strong_identity", "steganalysis", ..."""
     adversary: str
-    """Member of the check: "plain", "high_pass", "bit_plane"."""
+    """Member of the check: "plain", "high_pass", "linear_dct", ..."""
     control: str
-    """Known material: "pass_through", "least_significant_bit", "noise" or "strength_0"."""
+    """Known material: "pass_through", "least_significant_bit", "watermark", "frequency", "channel_mean", "code",
+    "noise" or "strength_0"; or "convergence", for which ``value`` is 1 or 0."""
     value: float
     """What the adversary read from it, in the unit of the check's metric; NaN if the control itself crashed."""
     low: float

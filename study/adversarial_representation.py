@@ -78,7 +78,7 @@ class AdversarialRepresentation:
     metrics: Mapping[str, MetricInfo] = METRICS
     signals: Mapping[str, str] = {}  # none foretells what a judge will read: terms in the loop are dodged
 
-    def metrics_of(self, data: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
+    def metrics_of(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
         """Return the metrics on these data: those of every study, and accuracy and correlation of each label column."""
         columns = _columns(data)
         return METRICS | {

@@ -5,19 +5,22 @@ is at most 0. The one NaN rule: whatever was not measured is violated, at the cl
 because Optuna ranks infeasible trials by the raw sum of their violations.
 
 The margin is for the search and uses the estimate alone; the verdict is for people and uses the 95 % limits. Against a
-baseline the limits are those of a difference of two estimates by the method of variance estimates recovery (Zou and
-Donner 2008, "Construction of confidence limits about effect measures"), which takes the two as independent: on shared
-test images the interval comes out too wide rather than too narrow.
+baseline the limits are those of the comparison on the same test images (``models.checks.paired``). Where there is none,
+they are those of a difference of two estimates by the method of variance estimates recovery (Zou and Donner 2008,
+"Construction of confidence limits about effect measures"), which takes the two as independent: on shared test images
+the interval comes out too wide rather than too narrow. Of several adversaries all must pass, and one is enough to
+violate, at limits that allow for their number (``study.power.widening``).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.measurement import Measurement
+from study.power import Power, power_of, widening
 
 CLIP = 3.0
 """Largest margin, and that of anything not measured."""
@@ -25,6 +28,10 @@ CLIP = 3.0
 REFERENCES = ("baseline", "chance", "majority")
 
 PASS, VIOLATION, TOO_LITTLE_DATA, MISSING = "pass", "violation", "too_little_data", "missing"
+TOO_LITTLE_TRAINING = "too_little_training"
+"""Instead of a pass, where an adversary had not learnt all that it could: more steps might have found more."""
+
+_WORST_FIRST = (VIOLATION, TOO_LITTLE_DATA, TOO_LITTLE_TRAINING)
 
 _GRAMMAR = re.compile(
     r"^\s*(?P<metric>[A-Za-z_][\w.]*)\s*(?P<sense><=|>=)\s*"
@@ -65,7 +72,9 @@ class CheckResult:
     margin: float
     """In [-CLIP, CLIP]; <= 0 is feasible."""
     verdict: str
-    """"pass", "violation", "too_little_data" or "missing"."""
+    """"pass", "violation", "too_little_data", "too_little_training" or "missing"."""
+    power: Power | None = None
+    """What the least of the voting adversaries would have found, so that any of them would have; None if not known."""
 
 
 def parse_bound(check: str, text: str, scale: float) -> Bound:
@@ -110,11 +119,43 @@ def check_bound(bound: Bound, measured: Mapping[str, Measurement | None]) -> Che
     margins = [math.nan if value is None else _margin(bound, value) for value in voting]
     if not margins or any(math.isnan(margin) for margin in margins):
         return CheckResult(CLIP, MISSING)
-    verdicts = [_verdict(bound, value) for value in voting if value is not None]
-    for verdict in (VIOLATION, TOO_LITTLE_DATA):
-        if verdict in verdicts:
-            return CheckResult(max(margins), verdict)
-    return CheckResult(max(margins), PASS)
+    members = [value for value in voting if value is not None]
+    verdicts = [_verdict(bound, value, len(members)) for value in members]
+    joint = next((verdict for verdict in _WORST_FIRST if verdict in verdicts), PASS)
+    return CheckResult(max(margins), joint, _power(bound, members))
+
+
+def _power(bound: Bound, members: Sequence[Measurement]) -> Power | None:
+    """Return what each of the voting members would have found, whichever of them it is that can read the leak."""
+    sign = 1 if bound.sense == "<=" else -1
+    relative = bound.reference is not None
+    found = [
+        power_of(bound.offset, _half_width(bound, item), len(members), sign=sign, relative=relative) for item in members
+    ]
+    known = [power for power in found if power is not None]
+    if len(known) < len(found):
+        return None
+    worst = max if sign > 0 or relative else min
+    return Power(worst(power.withheld for power in known), worst(power.violation for power in known))
+
+
+def _half_width(bound: Bound, item: Measurement) -> float | None:
+    """Return half the width of the interval that the verdict on ``item`` would rest on near the bound."""
+    if (bound.reference == "baseline") == (item.baseline is not None):
+        return item.half_width
+    return (item.high - item.low) / 2  # an accuracy held against something else than its baseline
+
+
+def margin_limits(bound: Bound, measured: Mapping[str, Measurement | None]) -> tuple[float, float]:
+    """Return the 95 % limits of the worst voting member's margin, clipped as margins are; NaN where not measured."""
+    voting = [value for value in measured.values() if value is None or value.votes]
+    found = [(math.nan if value is None else _margin(bound, value), value) for value in voting]
+    if not found or any(math.isnan(margin) for margin, _ in found):
+        return math.nan, math.nan
+    worst = max(found, key=lambda item: item[0])[1]
+    assert worst is not None
+    low, high = (limit / bound.scale for limit in _limits_outside(bound, worst)[-2:])
+    return max(low, -CLIP), min(high, CLIP)
 
 
 def _margin(bound: Bound, measurement: Measurement) -> float:
@@ -127,24 +168,28 @@ def _margin(bound: Bound, measurement: Measurement) -> float:
     return min(max(outside / bound.scale, -CLIP), CLIP)
 
 
-def _verdict(bound: Bound, measurement: Measurement) -> str:
-    """Return the verdict on one finite measurement from the limits of its distance to the bound."""
-    low, high = _limits_outside(bound, measurement)
+def _verdict(bound: Bound, measurement: Measurement, members: int) -> str:
+    """Return the verdict on one finite measurement, of so many, from the limits of its distance to the bound."""
+    value, low, high = _limits_outside(bound, measurement)
     if high <= 0:
-        return PASS
-    if low > 0:
+        return PASS if measurement.converged else TOO_LITTLE_TRAINING
+    if value - (value - low) * widening(members) > 0:
         return VIOLATION
     return TOO_LITTLE_DATA  # NaN limits compare false and land here
 
 
-def _limits_outside(bound: Bound, measurement: Measurement) -> tuple[float, float]:
-    """Return the 95 % limits of how far the true value is outside the bound, in the metric's unit."""
+def _limits_outside(bound: Bound, measurement: Measurement) -> tuple[float, float, float]:
+    """Return how far the value is outside the bound, and the 95 % limits of it, in the metric's unit."""
     outside = measurement.value - bound.limit(measurement)
     below, above = measurement.value - measurement.low, measurement.high - measurement.value
-    if bound.reference == "baseline":
+    excess_low, excess_high = measurement.excess_low, measurement.excess_high
+    if bound.reference == "baseline" and excess_low is not None and excess_high is not None:
+        excess = outside + bound.offset
+        below, above = excess - excess_low, excess_high - excess
+    elif bound.reference == "baseline":
         baseline = math.nan if measurement.baseline is None else measurement.baseline
         baseline_low = math.nan if measurement.baseline_low is None else measurement.baseline_low
         baseline_high = math.nan if measurement.baseline_high is None else measurement.baseline_high
         below, above = math.hypot(below, baseline_high - baseline), math.hypot(above, baseline - baseline_low)
     low, high = outside - below, outside + above
-    return (low, high) if bound.sense == "<=" else (-high, -low)
+    return (outside, low, high) if bound.sense == "<=" else (-outside, -high, -low)

@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None, folder: Path = SEARCH_SPACES) -
         config = resolve(arguments, folder)
         if config.dry_run:
             return dry_run(config)
+        if config.profile:
+            from study.profile import profile_trial  # imports torch, which the driver does without
+
+            return profile_trial(config)
         return launch(config)
     except ConfigError as error:
         print(f"{error}\npython -m study --help lists every option.", file=sys.stderr)

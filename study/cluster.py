@@ -21,6 +21,10 @@ class ClusterConfig:
 
     address: str
     """Address of a running Ray cluster, "auto" for the one this machine belongs to, empty to start Ray here."""
+    nodes: int = 1
+    """Nodes to wait for before anything is checked or started, >= 1."""
+    wait_seconds: float = 60.0
+    """Seconds that the cluster gets to answer, and to have so many nodes."""
 
 
 def read_cluster(group: Any, problems: list[str]) -> ClusterConfig:
@@ -28,7 +32,12 @@ def read_cluster(group: Any, problems: list[str]) -> ClusterConfig:
     section = Section("cluster", group, problems)
     section.text("description", optional=True)
     address = section.text("address", optional=True)
+    # Neither is in the folders of studies that were started before there were clusters of several nodes.
+    nodes = ClusterConfig.nodes if section.raw("nodes") is None else section.integer("nodes", 1)
+    wait = ClusterConfig.wait_seconds if section.raw("wait_seconds") is None else section.number("wait_seconds", 1.0)
     section.close()
+    if nodes > 1 and not address:
+        problems.append(f"cluster.nodes={nodes}, but cluster=local is this machine alone; choose cluster=address")
     if address.startswith("ray://"):
         problems.append(
             f"cluster.address={address!r} is the address of Ray Client, over which Tune's driver would run elsewhere; "
@@ -36,7 +45,7 @@ def read_cluster(group: Any, problems: list[str]) -> ClusterConfig:
         )
     elif address not in ("", "auto"):
         problems.extend(token_problems([address.rsplit(":", 1)[0]], os.environ))
-    return ClusterConfig(address)
+    return ClusterConfig(address, nodes, wait)
 
 
 def token_problems(hosts: Iterable[str], environment: Mapping[str, str]) -> list[str]:
@@ -46,7 +55,8 @@ def token_problems(hosts: Iterable[str], environment: Mapping[str, str]) -> list
         return []
     return [
         f"cluster.address leads to {', '.join(beyond)}, beyond this machine, without token authentication: whoever can "
-        "reach that cluster can run code on it; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH on every node and here"
+        "reach that cluster can run code on it; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH on every node before "
+        "Ray is started there, and here"
     ]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from study.cluster import ClusterConfig, read_cluster
 from study.earlier import WarmStart, read_earlier
-from study.evaluation import Experiment, metrics_of
+from study.evaluation import Experiment, metrics_of, unmeasured
 from study.experiments import EXPERIMENTS, load_experiment
 from study.keeping import Keep, read_keep
 from study.nested import flatten, near_misses, with_values
-from study.objective import ObjectiveConfig, read_objective
+from study.objective import ObjectiveConfig, read_objective, unmeasured_problems
 from study.parameter import Value
 from study.records import PARTS
 from study.resources import ResourceConfig, detect_cpus, detect_gpus, plan, read_resources
@@ -99,6 +99,8 @@ class StudyConfig:
     """Whether the study folder holds this study already, which is to be continued."""
     dry_run: bool
     """Whether to print the configuration and the forecast only."""
+    profile: bool
+    """Whether to profile one trial only."""
     checkpoint_every: int
     """Epochs between checkpoints of a trial; 0 for none."""
     replicates: int
@@ -135,7 +137,7 @@ def read_config(
     root = Section("", composed, problems)
     experiment = _read_experiment(root.raw("experiment"), problems)
     trial = _read_trial(experiment, root.raw("trial"), problems)
-    data = _read_data(root.raw("data"))
+    data = _read_data(root.raw("data"), problems)
     fixed = {**dict(root.raw("fixed") or {}), **(fixed or {})}
     if channel := root.text("channel", optional=True):
         _set_channel(channel, trial, fixed, problems)
@@ -146,10 +148,12 @@ def read_config(
     output = Path(root.text("output", optional=True) or Path("studies") / name)
     problems.extend([] if resume else _output_problems(output))
     root.raw("resume")  # of a new study: null
+    # Not in the folders of studies that were started before there were callbacks.
+    problems.extend([] if not root.raw("callbacks") else _callback_problems(root.raw("callbacks")))
     root.raw("warm_start")  # read last, when there is something to compare with
     points, kept = root.text("starting_points", optional=True), output / POINTS
     storage = root.text("storage", optional=True)
-    objective = read_objective(root.raw("objective"), bounds, metrics_of(experiment, data), problems)
+    objective = read_objective(root.raw("objective"), bounds, metrics_of(experiment, data, adversaries), problems)
     config = StudyConfig(
         name=name,
         experiment=experiment.name,
@@ -170,6 +174,7 @@ def read_config(
         seed=root.integer("seed", 0, 2**31 - 1),
         resume=resume,
         dry_run=root.boolean("dry_run"),
+        profile=False if root.raw("profile") is None else root.boolean("profile"),  # not in older studies' folders
         checkpoint_every=root.integer("checkpoint_every", 0),
         # Neither is in the folders of studies that were started before there were replicates.
         replicates=1 if root.raw("replicates") is None else root.integer("replicates", 1),
@@ -185,6 +190,7 @@ def read_config(
     problems.extend(_resource_problems(config))
     problems.extend(_data_problems(config))
     problems.extend(experiment.config_problems(config.data, config.adversaries))
+    problems.extend(unmeasured_problems(objective, unmeasured(experiment, config.adversaries)))
     config = replace(config, warm_start=_read_warm_start(config, problems))
     if problems:
         raise ConfigError(problems)
@@ -226,6 +232,12 @@ def _set_channel(channel: str, trial: dict[str, Any], fixed: dict[str, Any], pro
     trial["channel"] = fixed["channel"] = channel
 
 
+def _callback_problems(names: Any) -> list[str]:
+    from study.callbacks import callback_problems  # Ray takes a second to import
+
+    return callback_problems(names)
+
+
 def _read_budget(group: Any, problems: list[str]) -> Budget:
     section = Section("budget", group, problems)
     section.text("description", optional=True)
@@ -260,9 +272,11 @@ def _names(group: Any) -> list[str]:
     return [str(name) for name in group] if isinstance(group, Mapping) else []
 
 
-def _read_data(group: Any) -> dict[str, Any]:
+def _read_data(group: Any, problems: list[str]) -> dict[str, Any]:
     """Return the ``data`` group with its folder absolute: workers may run elsewhere."""
     data = dict(group or {})
+    if isinstance(data.get("split"), Mapping) and "judged" in data["split"]:
+        problems.append("data.split.judged is no option of a study: only python -m study.audit sees the audit's images")
     if isinstance(data.get("root"), str) and data["root"] != MISSING_VALUE:
         data["root"] = str(Path(data["root"]).expanduser().absolute())
     return data

@@ -14,16 +14,22 @@ from dataclasses import replace
 
 import ray
 from ray import tune
+from ray.tune.search import ConcurrencyLimiter
 
-from study.cluster import token_problems
+from study.callbacks import TensorBoardCallback, named_callbacks
+from study.capacity import CapacityCallback
+from study.cluster import ClusterConfig
 from study.config import ConfigError, StudyConfig
 from study.early_stopping import StoppingScheduler
 from study.environment import environment
 from study.evaluation import metrics_of
+from study.event_files import EventFiles
 from study.experiments import load_experiment
 from study.folder import StudyFolder, locked
 from study.forecast import forecast
 from study.outcomes import WORKER_RESTARTS
+from study.packing import Node, Packing
+from study.preflight import alive_nodes, offers, preflight, unreachable
 from study.progress import Progress
 from study.quota import Quota
 from study.records import Records, read_parts
@@ -68,7 +74,7 @@ def run_study(config: StudyConfig, *, progress: Progress | None = None) -> bool:
         OSError: If records or storage could not be written; the study stops at once.
     """
     progress = progress or Progress(config.objective, config.budget.trials)
-    records = Records(config, metrics_of(load_experiment(config.experiment), config.data))
+    records = Records(config, metrics_of(load_experiment(config.experiment), config.data, config.adversaries))
     if not config.resume:
         with _ray(config) as share, locked(config.output) as folder:
             return _run(config, share, folder, start_search(config, share, folder), records, progress)
@@ -102,6 +108,7 @@ def _run(
     quota = Quota(config, progress.say)
     quota.catch_up(search.told)
     spending = Spending(config.budget, share.gpus or share.cpus, search.spent)
+    packing = _packing(config, share)
     searcher = StudySearcher(
         config,
         load_experiment(config.experiment),
@@ -109,12 +116,13 @@ def _run(
         records,
         progress,
         spending,
-        make_task=lambda proposal: _task(config, share, folder, proposal),
+        make_task=lambda proposal: _task(config, share, folder, packing, proposal),
         forget=lambda number, replicate: _forget(folder, quota, number, replicate),
+        measured=lambda proposal, use: packing.note(proposal.trial, use),
     )
     try:
         with _terminated_like_interrupted():
-            _tune(config, share, searcher, spending, _early_stopping(config, records))
+            _tune(config, packing, searcher, spending, _early_stopping(config, records))
     finally:
         searcher.interrupt()
         _complete(folder, search, records, quota)
@@ -168,23 +176,37 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _packing(config: StudyConfig, share: Plan) -> Packing:
+    """Return what trials ask for, knowing what was measured of those that are recorded."""
+    nodes = offers(alive_nodes()) if ray.is_initialized() else [Node(share.cpus, share.gpus, 0.0)]
+    packing = Packing(config.resources, share, nodes, config.space.strata)
+    for row in read_parts(config.output):
+        packing.restore(row, config.trial)
+    return packing
+
+
 def _tune(
-    config: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+    config: StudyConfig, packing: Packing, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    limiter = ConcurrencyLimiter(searcher, packing.concurrent)
+    callbacks: list[tune.Callback] = [
+        HeartbeatCallback(searcher),
+        CapacityCallback(config, packing, limiter, searcher.progress.say),
+        TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
+        *named_callbacks(config),
+    ]
     tune.run(
         StudyTrainable,
         name="tune",
         storage_path=str(config.output / "ray"),
-        search_alg=searcher,
+        search_alg=limiter,
         scheduler=None if stopping is None else StoppingScheduler(stopping),
         num_samples=-1,
-        max_concurrent_trials=share.concurrent,
-        resources_per_trial={"cpu": share.cpus, "gpu": share.gpus},
         reuse_actors=True,
         max_failures=WORKER_RESTARTS,
         raise_on_failed_trial=False,
-        callbacks=[HeartbeatCallback(searcher)],
+        callbacks=callbacks,
         trial_dirname_creator=lambda trial: trial.trial_id,
         stop=StudyStopper(searcher, spending),
         verbose=0,
@@ -193,7 +215,8 @@ def _tune(
         raise searcher.failure
 
 
-def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Proposal) -> TrialTask:
+def _task(config: StudyConfig, share: Plan, folder: StudyFolder, packing: Packing, proposal: Proposal) -> TrialTask:
+    request = packing.request(proposal.trial, alone=proposal.alone)
     return TrialTask(
         experiment=config.experiment,
         number=proposal.number,
@@ -206,9 +229,10 @@ def _task(config: StudyConfig, share: Plan, folder: StudyFolder, proposal: Propo
         run=folder.run,
         cache=str(config.cache),
         device=share.device,
-        threads=max(1, int(share.cpus)),
+        threads=max(1, int(min(share.cpus, request.cpus))),
         checkpoint_every=config.checkpoint_every,
         replicate=proposal.replicate,
+        resources=request.bundle(),
     )
 
 
@@ -217,7 +241,7 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
     """Join the cluster, or start Ray here and end it afterwards; a Ray that runs in this process is used as it is."""
     already = ray.is_initialized()
     if not already:
-        start_ray(config.cluster.address)
+        start_ray(config.cluster)
     try:
         yield _share(config)
     finally:
@@ -225,14 +249,26 @@ def _ray(config: StudyConfig) -> Iterator[Plan]:
             ray.shutdown()
 
 
-def start_ray(address: str = "") -> None:
-    """Join the cluster at ``address``; without one, start Ray on this machine.
+def on_ray(config: StudyConfig) -> contextlib.AbstractContextManager[Plan]:
+    """Return a context in which Ray runs as it would for a study, which gives how trials share it.
+
+    Raises:
+        ConfigError: On entering, if the cluster must not be used or no trial fits on it.
+    """
+    return _ray(config)
+
+
+def start_ray(cluster: ClusterConfig | None = None) -> None:
+    """Join a running cluster; without one, start Ray on this machine.
 
     Its ports listen on every interface; Ray guards a cluster that it starts here by a token of its own.
+
+    Raises:
+        ConfigError: If the cluster cannot be reached, or does not take the token.
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
-    if address:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    if cluster is not None and cluster.address:
+        _join(cluster)
         return
     ray.init(
         num_cpus=detect_cpus(),
@@ -245,12 +281,25 @@ def start_ray(address: str = "") -> None:
     )
 
 
+def _join(cluster: ClusterConfig) -> None:
+    if problem := unreachable(cluster):
+        raise ConfigError([problem])
+    try:
+        ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            [
+                f"cluster.address={cluster.address} cannot be joined: {reason}; start Ray on this machine first (ray "
+                "start), with the token and the versions of Python and Ray that the cluster has"
+            ]
+        ) from None
+
+
 def _share(config: StudyConfig) -> Plan:
     """Return how trials share what Ray has, after making sure that it may be used."""
     if config.cluster.address:
-        problems = token_problems([node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]], os.environ)
-        if problems:
-            raise ConfigError(problems)
+        return preflight(config)
     available = ray.cluster_resources()
     try:
         return plan(config.resources, available.get("CPU", 0.0), available.get("GPU", 0.0))

@@ -43,30 +43,34 @@ class EarlierStudy:
         return {name: _as_asked(row[f"param.{name}"], fields[name].get("values")) for name in fields}
 
 
-def read_earlier_study(folder: Path) -> EarlierStudy:
+def read_earlier_study(folder: Path, field: str = "warm_start") -> EarlierStudy:
     """Read configuration and records of a study.
+
+    Args:
+        folder: The study folder.
+        field: The field that named it, for messages.
 
     Raises:
         ConfigError: If it is none, or its configuration or records cannot be read.
     """
-    saved = saved_config(folder, "warm_start")
+    saved = saved_config(folder, field)
     wrong = [name for name in _GROUPS if not isinstance(saved.get(name) or {}, dict)]
     if wrong:
-        raise ConfigError([f"warm_start={folder}: {name} in its config.yaml is no group of settings" for name in wrong])
+        raise ConfigError([f"{field}={folder}: {name} in its config.yaml is no group of settings" for name in wrong])
     saved |= {name: saved.get(name) or {} for name in _GROUPS}
     merged = folder / "trials.parquet"
     paths = sorted((folder / PARTS).glob("*.parquet")) or ([merged] if merged.exists() else [])
     metadata: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     for path in paths:
-        metadata, read = _read_records(folder, path)
+        metadata, read = _read_records(folder, path, field)
         rows.extend(read)
     if not rows:
-        raise ConfigError([f"warm_start={folder}: no trial of it is finished"])
+        raise ConfigError([f"{field}={folder}: no trial of it is finished"])
     return EarlierStudy(folder, saved, _digest(folder), metadata, sorted(rows, key=lambda row: row["trial"]))
 
 
-def _read_records(folder: Path, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read_records(folder: Path, path: Path, field: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the metadata and the rows of one file of records."""
     try:
         table = pq.read_table(path)
@@ -79,7 +83,7 @@ def _read_records(folder: Path, path: Path) -> tuple[dict[str, Any], list[dict[s
         if missing := sorted(columns - set(table.column_names)):
             raise ValueError(f"no column {', '.join(missing)}")
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
-        raise ConfigError([f"warm_start={folder}: {path} cannot be used ({error})"]) from None
+        raise ConfigError([f"{field}={folder}: {path} cannot be used ({error})"]) from None
     return metadata, table.to_pylist()
 
 

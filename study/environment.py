@@ -30,13 +30,18 @@ def environment(plan: Plan) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": package_versions(),
         "revision": revision(Path(__file__).resolve().parent.parent),
         "cpu": {"model": _cpu_model(), "usable": detect_cpus()},
         "memory_bytes": _memory(),
         "gpu": _gpu_name() if plan.gpus else None,
         "trials": {"concurrent": plan.concurrent, "cpus": plan.cpus, "gpus": plan.gpus, "device": plan.device},
     }
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the versions of the packages that decide results, None where one is not installed."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def revision(folder: Path) -> dict[str, Any] | None:

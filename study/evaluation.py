@@ -138,12 +138,24 @@ class Experiment(Protocol):
         """Begin to evaluate the nested configuration ``trial`` (complete: defaults with the trial's values set)."""
 
 
-def metrics_of(experiment: Experiment, data: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
-    """Return what an experiment measures on these data.
+def unmeasured(experiment: Experiment, checks: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the metrics that settings of the adversaries leave unmeasured, each with what would have it measured.
 
-    An experiment whose metrics depend on the data, such as one a label column, says so in a method of this name; for
-    all others they are its ``metrics``.
+    An experiment that can leave some out says so in a method of this name; all others measure whatever they list.
     """
-    by_data = getattr(experiment, "metrics_of", None)
-    found: Mapping[str, MetricInfo] = experiment.metrics if by_data is None else by_data(data)
+    by_checks = getattr(experiment, "unmeasured", None)
+    found: Mapping[str, str] = {} if by_checks is None else by_checks(checks)
+    return found
+
+
+def metrics_of(
+    experiment: Experiment, data: Mapping[str, Any], checks: Mapping[str, Any] | None = None
+) -> Mapping[str, MetricInfo]:
+    """Return what an experiment measures on these data with these adversaries.
+
+    An experiment whose metrics depend on the data, such as one a label column, or on ``checks.adversaries``, says so in
+    a method of this name; for all others they are its ``metrics``.
+    """
+    own = getattr(experiment, "metrics_of", None)
+    found: Mapping[str, MetricInfo] = experiment.metrics if own is None else own(data, checks or {})
     return found

@@ -19,6 +19,7 @@ usage: python -m study [GROUP=OPTION ...] [FIELD=VALUE ...]
 examples:
   python -m study                                           the default study
   python -m study dry_run=true                              print what would run and what it would cost
+  python -m study profile=true                              run one trial, print where its time goes and what bounds it
   python -m study data=folder data.root=DIR budget.trials=32
   python -m study objective=pareto searcher=nsgaii
   python -m study trial.subversion.family=keyed             fix one parameter, search the others

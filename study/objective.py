@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.measurement import Measurement
@@ -15,6 +15,7 @@ from study.bounds import CLIP, MISSING, Bound, check_bound, parse_bound
 from study.evaluation import MetricInfo
 from study.nested import near_misses
 from study.outcomes import RULES, Outcome
+from study.power import Power
 from study.sections import Section
 
 MAXIMISE, MINIMISE = "maximise", "minimise"
@@ -70,6 +71,8 @@ class Score:
     verdicts: dict[str, str]
     """Verdict of every check, for people."""
     outcome: Outcome
+    power: dict[str, Power] = field(default_factory=dict)
+    """What every check would have found, where that is known."""
 
     @property
     def feasible(self) -> bool:
@@ -94,6 +97,7 @@ def score(config: ObjectiveConfig, infos: Mapping[str, MetricInfo], metrics: Map
         margins={check: CLIP if RULES[outcome].at_clip else result.margin for check, result in results.items()},
         verdicts={check: result.verdict for check, result in results.items()},
         outcome=outcome,
+        power={check: result.power for check, result in results.items() if result.power is not None},
     )
 
 
@@ -174,6 +178,22 @@ def _read_bounds(group: Any, infos: Mapping[str, MetricInfo], problems: list[str
         problems.append(f"checks.bounds={group!r} must be a group of checks, each with bound and scale")
     # Optuna sees constraints in this order on every trial; sorted, so that it does not depend on the file.
     return tuple(sorted(bounds, key=lambda bound: bound.check))
+
+
+def unmeasured_problems(config: ObjectiveConfig, off: Mapping[str, str]) -> list[str]:
+    """Return which bounds and searched objectives ask for what is switched off: every trial would be infeasible.
+
+    Args:
+        config: The objectives and bounds.
+        off: Metric that is not measured -> what would have it measured.
+    """
+    asked = {f"checks.bounds.{bound.check}.bound": bound.metric for bound in config.bounds}
+    asked |= {f"objective.objectives.{item.name}.metric": item.metric for item in config.objectives if item.searched}
+    return [
+        f"{where} names {name}, which these settings switch off: {off[name]}; switch it on, or leave it out here"
+        for where, name in asked.items()
+        if name in off
+    ]
 
 
 def _known(where: str, metric: str, infos: Mapping[str, MetricInfo], problems: list[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 from models.measurement import Control, Measurement
 from study.durable import write_durably
 from study.evaluation import MetricInfo, Stage
+from study.memory import MemoryUse
 from study.objective import Score
 from study.outcomes import Outcome
 from study.parameter import FLOAT, INT, Parameter, Value
+from study.power import Power
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -34,8 +36,14 @@ TRIALS, HISTORY, CONTROLS = "trials", "history", "controls"
 PARTS = "parts"
 """Folder of the parts in a study folder."""
 
-LIMITS = ("low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority")
+LIMITS = (
+    "low", "high", "baseline", "baseline_low", "baseline_high", "chance", "majority",
+    "excess_low", "excess_high", "half_width",
+)  # fmt: skip
 """Fields of a measurement that become suffixes of its column."""
+
+POWERS = tuple(field.name for field in fields(Power))
+"""Fields of what a check would have found, which become suffixes of its column."""
 
 _ARROW = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
 _CONTROL_FIELDS = [pa.field(name, _ARROW[kind]) for name, kind in get_type_hints(Control).items()]
@@ -95,6 +103,8 @@ class FinishedTrial:
     """Seeds under which the configuration ran; metrics are means over them."""
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     """Standard error of each objective's mean over the seeds, by objective; empty of one seed."""
+    memory: MemoryUse | None = None
+    """Memory it took; None where it was not measured."""
 
 
 class Records:
@@ -144,6 +154,7 @@ class Records:
             margins={bound.check: row[f"constraint.{bound.check}"] for bound in objective.bounds},
             verdicts={bound.check: row[f"verdict.{bound.check}"] for bound in objective.bounds},
             outcome=Outcome(row["outcome"]),
+            power={bound.check: found for bound in objective.bounds if (found := read_power(row, bound.check))},
         )
 
     def merge(self) -> None:
@@ -173,6 +184,8 @@ class Records:
             "finished": trial.finished,
             "error": trial.error,
             "replicates": trial.replicates,
+            "memory_bytes": trial.memory.peak if trial.memory else None,
+            "memory_capacity_bytes": trial.memory.capacity if trial.memory else None,
         }
         for parameter in self._parameters:
             value = trial.parameters.get(parameter.name)
@@ -182,6 +195,8 @@ class Records:
         row |= {f"standard_error.{name}": value for name, value in trial.standard_errors.items()}
         for check, margin in score.margins.items():
             row[f"constraint.{check}"], row[f"verdict.{check}"] = margin, score.verdicts[check]
+        for check, found in score.power.items():
+            row |= {f"power.{check}.{name}": value for name, value in asdict(found).items()}
         for name in self._names:
             measurement = trial.metrics.get(name)
             if measurement is not None:
@@ -199,6 +214,7 @@ class Records:
             *((f"objective.{objective.name}", pa.float64()) for objective in config.objective.objectives),
             *((f"constraint.{bound.check}", pa.float64()) for bound in config.objective.bounds),
             *((f"verdict.{bound.check}", pa.string()) for bound in config.objective.bounds),
+            *((f"power.{bound.check}.{name}", pa.float64()) for bound in config.objective.bounds for name in POWERS),
         ]
         for name in self._names:
             columns += [(f"metric.{name}", pa.float64())]
@@ -206,6 +222,7 @@ class Records:
             columns += [(f"metric.{name}.votes", pa.bool_())]
         columns += [("seconds", pa.float64()), ("seed", pa.int64()), ("finished", pa.float64()), ("error", pa.string())]
         columns += [("replicates", pa.int64())]
+        columns += [("memory_bytes", pa.int64()), ("memory_capacity_bytes", pa.int64())]
         if config.replicates > 1:
             columns += [(f"standard_error.{item.name}", pa.float64()) for item in config.objective.objectives]
         return pa.schema(columns, self._with_kind(TRIALS))
@@ -218,6 +235,13 @@ def read_parts(folder: Path, pattern: str = "*.parquet", parts: str = PARTS) -> 
     """Return the rows of all parts in ``folder``, by trial number; files still being written are not there yet."""
     paths = sorted((folder / parts).glob(pattern))
     return sorted((pq.read_table(path).to_pylist()[0] for path in paths), key=lambda row: row["trial"])
+
+
+def read_power(row: Mapping[str, Any], check: str) -> Power | None:
+    """Return what a check would have found, from a row; None where it was not recorded."""
+    found = {name: row.get(f"power.{check}.{name}") for name in POWERS}
+    known = {name: value for name, value in found.items() if value is not None}
+    return Power(**known) if len(known) == len(found) else None
 
 
 def recorded_history(row: Mapping[str, Any]) -> list[Epoch]:

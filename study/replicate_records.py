@@ -61,7 +61,7 @@ class ReplicateRecords:
             parameters=parameters,
             seed=row["seed"],
             score=self.read_score(row),
-            metrics=_measurements(row),
+            metrics=recorded_measurements(row),
             controls=tuple(Control.from_dict(fields) for fields in row[CONTROLS]),
             history=recorded_history(row),
             seconds=row["seconds"],
@@ -70,13 +70,22 @@ class ReplicateRecords:
         )
 
 
-def _measurements(row: Mapping[str, Any]) -> dict[str, Measurement]:
+def recorded_measurements(row: Mapping[str, Any]) -> dict[str, Measurement]:
     """Return the measurements that a row holds; one that was not made has no vote in it, neither yes nor no."""
     flags = [name for name in row if name.startswith("metric.") and name.endswith(".votes")]
     names = [name.removesuffix(".votes") for name in flags if row[name] is not None]
+    controls = row.get(CONTROLS) or ()
+    learning = [  # said by a control, which has no column of its own
+        (f"metric.{item['check']}", f".{item['adversary']}")
+        for item in controls
+        if item["control"] == "convergence" and not item["passed"]
+    ]
     return {
         name.removeprefix("metric."): Measurement(
-            row[name], votes=row[f"{name}.votes"], **{limit: row[f"{name}.{limit}"] for limit in LIMITS}
+            row[name],
+            votes=row[f"{name}.votes"],
+            converged=not any(name.startswith(check) and name.endswith(member) for check, member in learning),
+            **{limit: row[column] for limit in LIMITS if (column := f"{name}.{limit}") in row},
         )
         for name in names
     }

@@ -71,8 +71,26 @@ def _mean(given: Sequence[Measurement | None]) -> Measurement:
         baseline_high=_if_all([item.baseline_high for item in present], max),
         chance=chance,
         majority=majority,
+        excess_low=_excess_limit([_excess(item, item.excess_low) for item in present], -of_seeds),
+        excess_high=_excess_limit([_excess(item, item.excess_high) for item in present], of_seeds),
+        half_width=_if_all([item.half_width for item in present], lambda widths: math.hypot(fmean(widths), of_seeds)),
         votes=present[0].votes,
+        converged=all(item.converged for item in present),
     )
+
+
+def _excess(item: Measurement, limit: float | None) -> tuple[float, float] | None:
+    """Return the excess of a value over its baseline, and one of its limits; None where they were not compared."""
+    return None if limit is None or item.baseline is None else (item.value - item.baseline, limit)
+
+
+def _excess_limit(given: Sequence[tuple[float, float] | None], of_seeds: float) -> float | None:
+    """Return one limit of the mean excess, ``of_seeds`` being signed as the limit lies to the mean."""
+    known = [item for item in given if item is not None]
+    if len(known) < len(given):
+        return None
+    distance = math.hypot(fmean(limit - excess for excess, limit in known), of_seeds)
+    return fmean(excess for excess, _ in known) + math.copysign(distance, of_seeds)
 
 
 def _if_all(values: Sequence[float | None], summary: Callable[[list[float]], float]) -> float | None:

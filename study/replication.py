@@ -185,6 +185,7 @@ def combine(
         metrics=metrics,
         controls=tuple(dict.fromkeys(control for trial in trials for control in trial.controls)),
         seconds=sum(trial.seconds for trial in trials),
+        memory=max((trial.memory for trial in trials if trial.memory), key=lambda use: use.peak, default=None),
         finished=max(trial.finished for trial in trials),
         error="; ".join(errors) or None,
         replicates=len(trials),

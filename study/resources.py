@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,27 +57,53 @@ def read_resources(group: Any, problems: list[str]) -> ResourceConfig:
 
 
 def plan(config: ResourceConfig, cpus: float, gpus: float) -> Plan:
-    """Divide ``cpus`` CPUs and ``gpus`` GPUs among trials.
+    """Divide ``cpus`` CPUs and ``gpus`` GPUs of one machine among trials.
 
     Raises:
         ValueError: If not even one trial fits, saying what it asks for and what there is.
     """
+    return plan_nodes(config, [(cpus, gpus)])
+
+
+def plan_nodes(config: ResourceConfig, nodes: Sequence[tuple[float, float]]) -> Plan:
+    """Divide the nodes of a cluster among trials; a trial runs on one node.
+
+    Args:
+        config: What a trial takes.
+        nodes: CPUs and GPUs of each node, at least one node.
+
+    Raises:
+        ValueError: If not even one trial fits on any node, saying what it asks for and what there is.
+    """
+    gpus = max(node_gpus for _, node_gpus in nodes)
     per_gpu = config.gpus_per_trial if config.gpus_per_trial is not None else (GPU_SHARE if gpus else 0.0)
     if per_gpu > gpus:
         raise ValueError(
-            f"resources.gpus_per_trial={per_gpu:g}, but {gpus:g} GPUs were found that torch can use; "
+            f"resources.gpus_per_trial={per_gpu:g}, but {gpus:g} GPUs were found that torch can use{_on_one(nodes)}; "
             "set resources.gpus_per_trial=0 to run on CPUs, or check the driver with nvidia-smi"
         )
-    slots = _slots(gpus, per_gpu)
+    fitting = [(cpus, _slots(node_gpus, per_gpu)) for cpus, node_gpus in nodes if node_gpus >= per_gpu]
     per_cpu = config.cpus_per_trial
     if per_cpu is None:
-        per_cpu = 1.0 if math.isinf(slots) else max(1.0, cpus // slots)
+        shares = [1.0 if math.isinf(slots) else max(1.0, cpus // slots) for cpus, slots in fitting]
+        per_cpu = min(shares)
+    cpus = max(cpus for cpus, _ in fitting)
     if per_cpu > cpus:
         raise ValueError(
-            f"resources.cpus_per_trial={per_cpu:g}, but there are {cpus:g} CPUs; set it to {cpus:g} or less"
+            f"resources.cpus_per_trial={per_cpu:g}, but there are {cpus:g} CPUs{_on_one(nodes)}; set it to {cpus:g} "
+            "or less"
         )
-    fit = int(min(cpus // per_cpu, slots))
-    return Plan(per_cpu, per_gpu, max(1, min(fit, config.max_concurrent or fit)))
+    return Plan(per_cpu, per_gpu, concurrent(config, nodes, per_cpu, per_gpu))
+
+
+def concurrent(config: ResourceConfig, nodes: Sequence[tuple[float, float]], per_cpu: float, per_gpu: float) -> int:
+    """Return how many trials run side by side, >= 1, where each takes so many CPUs and GPUs of one node."""
+    fit = sum(int(min(cpus // per_cpu, _slots(gpus, per_gpu))) for cpus, gpus in nodes)
+    return max(1, min(fit, config.max_concurrent or fit))
+
+
+def _on_one(nodes: Sequence[tuple[float, float]]) -> str:
+    return " on one node" if len(nodes) > 1 else ""
 
 
 def _slots(gpus: float, per_trial: float) -> float:

@@ -19,7 +19,18 @@ from study.compose import ROOT, SEARCH_SPACES, Composed, compose_config, groups
 from study.config import CONFIG, ConfigError, StudyConfig, read_config
 from study.storage import without_password
 
-FREE = ("budget", "resources", "cluster", "cache", "checkpoint_every", "keep", "dry_run", "output")
+FREE = (
+    "budget",
+    "resources",
+    "cluster",
+    "cache",
+    "checkpoint_every",
+    "keep",
+    "callbacks",
+    "dry_run",
+    "profile",
+    "output",
+)
 """Fields and groups that may change from one run of a study to the next."""
 
 _ABSENT = "absent"
@@ -38,7 +49,7 @@ def resumed_config(folder: Path, overrides: Sequence[str], tree: Path = SEARCH_S
     """
     saved = saved_config(folder)
     saved["output"] = str(folder)
-    composed = _compose(saved, overrides, tree)
+    composed = recompose(saved, overrides, tree)
     if ":***@" in str(composed.values.get("storage")):
         raise ConfigError(
             [f"storage={saved['storage']}: the password is not kept; give storage= with it, or set PGPASSWORD"]
@@ -72,7 +83,7 @@ def saved_config(folder: Path, field: str = "resume") -> dict[str, Any]:
     return saved
 
 
-def _compose(saved: Mapping[str, Any], overrides: Sequence[str], tree: Path) -> Composed:
+def recompose(saved: Mapping[str, Any], overrides: Sequence[str], tree: Path) -> Composed:
     """Return the saved configuration with options of groups put in, then fields set: Hydra's own order."""
     options = groups(tree)
     chosen = [override for override in overrides if override.partition("=")[0] in options]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from study.bounds import CLIP
 from study.earlier import EARLIER, known_trial
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
 
 ENQUEUED, ATTEMPT, RERUN_OF, OUTCOME, RUN_AGAIN = "starting_points", "attempt", "rerun_of", "outcome", "run_again"
+ALONE = "alone"
 GIVEN, REPEATED, REFUSED = "given", "repeated", "refused"
 FOLDER, SPENT = "folder", "spent"
 """Names and values of the attributes that this module keeps in Optuna's storage."""
@@ -57,6 +58,8 @@ class Proposal:
     """The trial's own seed, a function of the study's seed, the number and the replicate."""
     replicate: int = 0
     """Which of the seeds of this configuration it is."""
+    alone: bool = False
+    """Whether it ran out of memory before, and is to have a device to itself."""
 
 
 def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:
@@ -156,7 +159,7 @@ class Search:
         again = {trial.user_attrs.get(RERUN_OF) for trial in now}
         for trial in trials:
             if trial.state.is_finished() and trial.user_attrs.get(RUN_AGAIN) and trial.number not in again:
-                self._enqueue_rerun(trial.number, trial.params, trial.user_attrs.get(ATTEMPT, 0))
+                self._enqueue_rerun(trial)
         ended = [trial for trial in trials if trial.state.is_finished() and RUN_AGAIN in trial.user_attrs]
         unrecorded = [trial.number for trial in ended if trial.number not in recorded]
         return Recovered(tuple(told), begun, tuple(unrecorded))
@@ -237,6 +240,7 @@ class Search:
             parameters=parameters,
             trial=with_values(self._config.trial, parameters),
             seed=trial_seed(self._config.seed, trial.number),
+            alone=bool(trial.user_attrs.get(ALONE)),
         )
 
     def _reason_to_skip(self, trial: Trial, parameters: dict[str, Value], *, may_repeat: bool) -> str | None:
@@ -294,14 +298,16 @@ class Search:
                 trial.set_constraint(check, score.margins[check])
         self.study.tell(trial, self._values(score) if told is Told.COMPLETE else None, _STATES[told])
         if run_again:
-            self._enqueue_rerun(number, trial.params, attempt)
+            self._enqueue_rerun(trial)
         else:
             self.finished += 1
         return run_again
 
-    def _enqueue_rerun(self, number: int, parameters: Mapping[str, Value], attempt: int) -> None:
-        attributes = {GIVEN: True, ATTEMPT: attempt + 1, RERUN_OF: number}
-        self.study.enqueue_trial(dict(parameters), user_attrs=attributes)
+    def _enqueue_rerun(self, trial: Trial | FrozenTrial) -> None:
+        attributes = {GIVEN: True, ATTEMPT: trial.user_attrs.get(ATTEMPT, 0) + 1, RERUN_OF: trial.number}
+        if trial.user_attrs.get(OUTCOME) == Outcome.OUT_OF_MEMORY:
+            attributes[ALONE] = True
+        self.study.enqueue_trial(dict(trial.params), user_attrs=attributes)
 
     def put_back(self, number: int) -> None:
         """Let a trial that has not ended wait again, under its own number; nothing if it was told already."""

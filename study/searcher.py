@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 
 from study.config import StudyConfig
 from study.evaluation import Experiment, metrics_of
+from study.memory import MemoryUse
 from study.objective import Score, score, unmeasured
 from study.outcomes import Outcome
 from study.progress import Progress
@@ -65,6 +66,7 @@ class StudySearcher(Searcher):
         spending: Spending,
         make_task: Callable[[Proposal], TrialTask],
         forget: Callable[[int, int | None], None] = lambda number, replicate: None,
+        measured: Callable[[Proposal, MemoryUse], None] = lambda proposal, use: None,
     ) -> None:
         """Keep the parts.
 
@@ -78,13 +80,16 @@ class StudySearcher(Searcher):
             make_task: Adds to a proposal what its worker needs.
             forget: Called with number and replicate of a trial that was recorded, None instead of the replicate once
                 its configuration was told: nothing is needed any more to continue it.
+            measured: Called with a trial that did not run out of memory and what it took of it.
         """
         super().__init__(metric=None, mode=None)
-        self._config, self._metrics, self._search = config, metrics_of(experiment, config.data), search
+        self._config, self._search = config, search
+        self._metrics = metrics_of(experiment, config.data, config.adversaries)
         self._records, self._spending = records, spending
         self._replication = Replication(config, self._metrics, ReplicateRecords(config.output, records))
         self.progress = progress
-        self._make_task, self._forget = make_task, forget
+        self._make_task, self._forget, self._measured = make_task, forget, measured
+        self._alone: str | None = None
         self._trials: dict[str, _Running] = {}
         self._saved = time.monotonic()
         self.failure: Exception | None = None
@@ -94,13 +99,18 @@ class StudySearcher(Searcher):
         """Return the next trial's config, None for "ask again later", or FINISHED when the budget is used."""
         if self._search.done or self.failure is not None or self._spending.used_up:
             return Searcher.FINISHED
+        if self._alone is not None:
+            return None  # others would take the place that becomes free before the whole device has
         proposal = self._next()
         if proposal is None:
             return Searcher.FINISHED if self._search.done or self.failure is not None else None
         self._trials[trial_id] = running = _Running(proposal, time.monotonic())
+        self._alone = trial_id if proposal.alone else None
         self.progress.started(*running.name)
-        self._spending.started(running.name)
-        return {TASK: self._make_task(proposal).to_dict()}
+        task = self._make_task(proposal).to_dict()
+        held = task.get("resources", {})
+        self._spending.started(running.name, held.get("GPU") or held.get("CPU"))
+        return {TASK: task}
 
     def _next(self) -> Proposal | None:
         """Return the next seed of a configuration that is begun, or else the first of a new one."""
@@ -125,8 +135,14 @@ class StudySearcher(Searcher):
             with contextlib.suppress(Exception):  # where the storage fails too, resuming the study puts it back
                 self._search.put_back(number)
 
+    def on_trial_start(self, trial_id: str) -> None:
+        """Note that a worker has a trial: one that waited for a device of its own has it."""
+        if trial_id == self._alone:
+            self._alone = None
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the losses of an epoch."""
+        self.on_trial_start(trial_id)
         running = self._trials.get(trial_id)
         if running is not None and REPORT in result:
             running.take(result[REPORT])
@@ -135,6 +151,7 @@ class StudySearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Judge, record and tell a trial that ended; ``error`` means that its worker was lost for good."""
+        self.on_trial_start(trial_id)
         running = self._trials.pop(trial_id, None)
         if running is None:
             return
@@ -170,6 +187,8 @@ class StudySearcher(Searcher):
         """Record a trial, and its configuration if it was the last of it."""
         report = running.last
         trial = self._finished(running, self._score(running, lost), lost or (report.error if report else None))
+        if trial.memory is not None and trial.score.outcome is not Outcome.OUT_OF_MEMORY:
+            self._measured(running.proposal, trial.memory)
         number, replicate = running.name
         whole = self._replication.ended(replicate, trial)
         if self._config.replicates > 1:
@@ -209,6 +228,7 @@ class StudySearcher(Searcher):
             seconds=report.seconds if report else 0.0,
             finished=time.time(),
             error=error,
+            memory=report.memory if report else None,
         )
 
     def _score(self, running: _Running, lost: str | None) -> Score:
@@ -250,11 +270,15 @@ class StudyStopper(tune.Stopper):
 
 
 class HeartbeatCallback(tune.Callback):
-    """Lets the searcher work while nothing finishes."""
+    """Lets the searcher work while nothing finishes, and tells it what Tune does not tell searchers."""
 
     def __init__(self, searcher: StudySearcher) -> None:
         """Keep the searcher."""
         self._searcher = searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Pass on that a trial has a worker."""
+        self._searcher.on_trial_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Pass on that time goes by."""

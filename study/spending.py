@@ -27,41 +27,48 @@ class Spending:
 
         Args:
             budget: The limits.
-            devices: GPUs that one trial holds, or CPU cores where it holds no GPU; may be a share.
+            devices: GPUs that a trial holds of which nothing else is said, or CPU cores where it holds no GPU.
             before: Seconds that earlier drivers of the study used, by kind.
             clock: Seconds from any moment on.
         """
         self._budget, self._devices, self._clock = budget, devices, clock
         self._before = {kind: before.get(kind, 0.0) for kind in (WALL, DEVICE)}
         self._start = clock()
-        self._started: dict[Hashable, float] = {}
+        self._started: dict[Hashable, tuple[float, float]] = {}
         self._ended = 0.0
         self._used_up_since: float | None = None
 
-    def started(self, trial: Hashable) -> None:
-        """Note that a trial was given to a worker; any value may stand for it."""
-        self._started[trial] = self._clock()
+    def started(self, trial: Hashable, devices: float | None = None) -> None:
+        """Note that a trial was given to a worker.
+
+        Args:
+            trial: Any value that stands for it.
+            devices: GPUs or CPU cores that it holds, which may be a share; by default those of the study.
+        """
+        self._started[trial] = self._clock(), self._devices if devices is None else devices
 
     def ended(self, trial: Hashable) -> None:
         """Note that a trial no longer holds its share."""
-        self._ended += self._clock() - self._started.pop(trial, self._clock())
+        now = self._clock()
+        start, devices = self._started.pop(trial, (now, 0.0))
+        self._ended += (now - start) * devices
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds used so far, by kind; of running trials up to now."""
         now = self._clock()
-        held = self._ended + sum(now - start for start in self._started.values())
-        return {WALL: self._before[WALL] + now - self._start, DEVICE: self._before[DEVICE] + held * self._devices}
+        held = self._ended + sum((now - start) * devices for start, devices in self._started.values())
+        return {WALL: self._before[WALL] + now - self._start, DEVICE: self._before[DEVICE] + held}
 
     @property
     def wall_seconds_left(self) -> float:
         """Seconds of the wall clock until a limit is reached, at the present pace; infinite where there is none."""
-        used, running = self.seconds, len(self._started)
+        used, running = self.seconds, sum(devices for _, devices in self._started.values())
         wall, device = self._budget.hours, self._budget.device_hours
         left = math.inf if wall is None else 3600 * wall - used[WALL]
         if device is not None:
             device_left = 3600 * device - used[DEVICE]
-            left = min(left, device_left / (self._devices * max(1, running)))
+            left = min(left, device_left / (running or self._devices))
         return max(0.0, left)
 
     @property

@@ -10,7 +10,7 @@ judges what is published. The steps in between report signals of how the trial w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +19,22 @@ from torch import Tensor
 
 from models import gallery
 from models.channel import Channel
-from models.checkpoints import Saved, save, with_prefix
-from models.checks.adversaries import IDENTITY_ADVERSARIES
-from models.checks.battery import STRONG, judge_release
-from models.checks.config import STEGANALYSERS, CheckConfig
-from models.checks.fitting import predict_logits
+from models.checks.battery import Access, judge_release
+from models.checks.config import CheckConfig
+from models.checks.inversion import METRICS as INVERSION_METRICS
+from models.checks.inversion import judge_inversion
 from models.checks.material import Release
-from models.checks.statistics import accuracy, majority_share
-from models.checks.steganalysis.detection import CHANCE
 from models.data import SPLITS, load_splits
-from models.hiding.carriers import SampledCarrier, Sanitised
+from models.hiding.carriers import Sanitised
 from models.hiding.config import SubversionConfig
-from models.hiding.payload import ImagePayload, Revealed
-from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality
-from models.hiding.subverter import Read, Subverter, Workshop
-from models.honest import Material, honest_material, publish
-from models.image_quality import to_float, to_uint8
+from models.hiding.finished import Read
+from models.hiding.loading import save_subverter
+from models.hiding.reconstruction import bit_errors, cover_quality, reconstruction_quality, secret_accuracy
+from models.hiding.subverter import Subverter, Workshop
+from models.honest import Material, access_to, honest_material, publish
+from models.image_quality import to_float
 from models.measurement import Control, Measurement
+from models.parallel import WHOLE, BatchShare
 from models.ppgan.config import PPGANConfig
 from models.randomness import numpy_generator
 from models.runtime import keep_freed_memory
@@ -67,9 +66,16 @@ class SubversionTrial:
     """Evaluation of one configuration; see the module's docstring."""
 
     def __init__(
-        self, ppgan: PPGANConfig, subversion: SubversionConfig, channel: Channel, seed: int, context: Context
+        self,
+        ppgan: PPGANConfig,
+        subversion: SubversionConfig,
+        channel: Channel,
+        seed: int,
+        context: Context,
+        share: BatchShare = WHOLE,
     ) -> None:
-        """Keep the settings; the work begins with the first step."""
+        """Keep the settings; the work begins with the first step. Several workers ``share`` the epochs' batches."""
+        self._share = share
         self._ppgan, self._subversion, self._channel = ppgan, subversion, channel
         self._seed, self._context = seed, context
         self._checks = CheckConfig.from_mapping(context.checks)
@@ -102,6 +108,11 @@ class SubversionTrial:
         return StepReport(
             3 + subverter.epochs, {}, done=True, stage=Stage.CHECKS, metrics=metrics, controls=tuple(controls)
         )
+
+    @property
+    def training_left(self) -> bool:
+        """Whether the next step is an epoch of training; False before the first step."""
+        return self._subverter is not None and self._subverter.epochs_left > 0
 
     def save(self, directory: Path) -> None:
         """Write the learned networks; all else is in the cache or follows from the seed."""
@@ -148,6 +159,7 @@ class SubversionTrial:
             seed=context.shared_seed,
             device=context.device,
             cache=context.cache,
+            share=self._share,
         )
         return material, Subverter(self._subversion, workshop, seed=self._seed)
 
@@ -181,9 +193,27 @@ class SubversionTrial:
             self._checks,
             seed=self._seed,
             device=self._context.device,
+            access=self._access(material, subverter),
         )
+        if material.inversion is not None and self._checks.inversion is not None:
+            judged |= judge_inversion(
+                hidden.released,
+                material.subject,
+                material.inversion,
+                self._checks.inversion,
+                seed=self._seed,
+                device=self._context.device,
+            )
+            controls += material.inversion.controls
         self._write_artifacts(material, subverter, hidden)
         return {**hidden.metrics, **_switched_off(self._checks), **judged}, controls
+
+    def _access(self, material: Material, subverter: Subverter) -> Access:
+        """Return what threat models hold of the trial's own sanitiser, which is the honest one until it is tuned."""
+        if subverter.generator is material.stage.generator:
+            return material.access
+        seed = self._context.shared_seed
+        return access_to(subverter.generator, material.inputs, material.labels, self._checks, self._channel, seed=seed)
 
     def _published_covers(self, material: Material, own: Mapping[str, Sanitised]) -> Release:
         """Return what the trial's own sanitiser would have published without a secret."""
@@ -206,7 +236,8 @@ class SubversionTrial:
             metrics["cover_psnr"] = Measurement.not_measured()  # another draw, not a change of the cover
         else:
             metrics |= cover_quality(released.test, covers.test)
-        metrics["secret_accuracy"] = _secret_accuracy(read.revealed, material)
+        reader = material.originals.networks.get("identity")
+        metrics["secret_accuracy"] = secret_accuracy(read.revealed, material.labels.identity, reader)
         return metrics
 
     def _write_artifacts(self, material: Material, subverter: Subverter, hidden: _Hidden) -> None:
@@ -218,44 +249,10 @@ class SubversionTrial:
         picture = gallery.draw(gallery.columns(*(images[rows] for images in shown)))
         folder = self._context.artifacts
         picture.save(folder / "gallery.png", optimize=True)
-        tensors = with_prefix("generator", subverter.generator.state_dict())
-        if isinstance(subverter.payload, ImagePayload):
-            tensors |= with_prefix("codec", subverter.payload.codec.state_dict())
-        if subverter.training is not None:
-            tensors |= with_prefix("embedder", subverter.training.embedder.state_dict())
-            tensors |= with_prefix("extractor", subverter.training.extractor.state_dict())
-        if isinstance(subverter.carrier, SampledCarrier):
-            tensors |= with_prefix("extractor", subverter.carrier.extractor.state_dict())
-        settings = {"stage_one": asdict(self._ppgan), "subversion": asdict(self._subversion)}
-        note = {
-            **settings,
-            "channel": str(self._channel),
-            "key": subverter.key.secret.hex(),
-            "data": material.fingerprint["data"],
-        }
-        save(folder / "weights.safetensors", Saved(tensors, note))
+        save_subverter(folder, subverter.finished)
 
 
 def _switched_off(checks: CheckConfig) -> dict[str, Measurement]:
-    """Return a measurement without a vote for each adversary and steganalyser that the configuration leaves out."""
+    """Return a measurement without a vote for each metric that the configuration leaves out."""
     absent = replace(Measurement.not_measured(), votes=False)
-    identity = {f"{STRONG}.{name}": absent for name in IDENTITY_ADVERSARIES if name not in checks.strong}
-    silent = [name for name in STEGANALYSERS if name not in checks.steganalysers]
-    return identity | {f"{metric}.{name}": absent for metric in CHANCE for name in silent}
-
-
-def _secret_accuracy(revealed: Revealed, material: Material) -> Measurement:
-    """Return how often the revealed secret names the right person.
-
-    An image secret is read by the adversary that was trained on original images, since a person would look at it.
-    """
-    truth = material.labels.identity
-    read = revealed.identity
-    if read is None:
-        network = material.originals.networks.get("identity")
-        if network is None:
-            return Measurement.not_measured(chance=1 / truth.classes)
-        read = predict_logits(network, to_uint8(revealed.images.cpu())).argmax(1)
-    found = accuracy((read.cpu() == truth.test).numpy())
-    majority = majority_share(truth.test.numpy())
-    return Measurement(found.value, found.low, found.high, chance=1 / truth.classes, majority=majority)
+    return dict.fromkeys(INVERSION_METRICS if checks.inversion is None else (), absent)

@@ -6,12 +6,14 @@ The work of a trial is in ``study.subversion_trial``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from models.channel import PNG, Channel, channel_problems
-from models.checks.adversaries import IDENTITY_ADVERSARIES
-from models.checks.config import STEGANALYSERS, CheckConfig
+from models.checks.adversaries import CLOSED_FORM, DEFAULT_STRONG
+from models.checks.calibration import ON_ORIGINALS
+from models.checks.config import FAST_STEGANALYSERS, PLATEAU, THREATS, CheckConfig
+from models.checks.steganalysis.detection import CHANCE
 from models.checks.steganalysis.detectors import NETWORKS
 from models.hiding.config import SubversionConfig
 from models.hiding.keyed_config import KeyedConfig
@@ -28,23 +30,38 @@ METRICS = {
     "bit_error_rate": MetricInfo("1", "share of payload bits that are read wrongly"),
     "cover_psnr": MetricInfo("dB", "PSNR of the released image against the sanitised one"),
     "strong_identity_accuracy": MetricInfo(
-        "1", "identity accuracy of adversaries trained on released images with true labels", IDENTITY_ADVERSARIES
+        "1", "identity accuracy of adversaries trained on released images with true labels", DEFAULT_STRONG
     ),
     "weak_identity_accuracy": MetricInfo(
         "1", "identity accuracy of an adversary trained on originals, on released images", ("plain",)
     ),
     "expression_accuracy": MetricInfo("1", "expression accuracy of a classifier trained on released images"),
     "expression_accuracy_originals": MetricInfo("1", "expression accuracy of a classifier trained on originals"),
-    "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", STEGANALYSERS),
-    "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", STEGANALYSERS),
-    "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", STEGANALYSERS),
-    "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", STEGANALYSERS),
-    "steganalysis_p_e_100": MetricInfo("1", "error of that detector on 100 images at once", STEGANALYSERS),
-    "steganalysis_p_e_1000": MetricInfo("1", "error of that detector on 1,000 images at once", STEGANALYSERS),
-    "steganalysis_detection": MetricInfo("1", "share of stego images found at 1 % false alarms", STEGANALYSERS),
-    "steganalysis_detection_100": MetricInfo("1", "the same of pools of 100 images", STEGANALYSERS),
-    "steganalysis_detection_1000": MetricInfo("1", "the same of pools of 1,000 images", STEGANALYSERS),
-    "steganalysis_false_alarms": MetricInfo("1", "share of honest test images above that threshold", STEGANALYSERS),
+    "steganalysis_auc": MetricInfo("1", "AUC of a detector of stego against cover images", FAST_STEGANALYSERS),
+    "steganalysis_auc_100": MetricInfo("1", "AUC of that detector's sums over 100 images", FAST_STEGANALYSERS),
+    "steganalysis_auc_1000": MetricInfo("1", "AUC of that detector's sums over 1,000 images", FAST_STEGANALYSERS),
+    "steganalysis_p_e": MetricInfo("1", "error of that detector, 0.5 where it guesses", FAST_STEGANALYSERS),
+    "steganalysis_p_e_100": MetricInfo("1", "error of that detector on 100 images at once", FAST_STEGANALYSERS),
+    "steganalysis_p_e_1000": MetricInfo("1", "error of that detector on 1,000 images at once", FAST_STEGANALYSERS),
+    "steganalysis_detection": MetricInfo("1", "share of stego images found at 1 % false alarms", FAST_STEGANALYSERS),
+    "steganalysis_detection_100": MetricInfo("1", "the same of pools of 100 images", FAST_STEGANALYSERS),
+    "steganalysis_detection_1000": MetricInfo("1", "the same of pools of 1,000 images", FAST_STEGANALYSERS),
+    "steganalysis_false_alarms": MetricInfo("1", "share of honest images above that threshold", FAST_STEGANALYSERS),
+    "inversion_ssim": MetricInfo(
+        "1", "SSIM of what a decoder trained without the key makes of released images, against the input"
+    ),
+    "inversion_psnr": MetricInfo("dB", "PSNR of that reconstruction"),
+    "inversion_feature_distance": MetricInfo("1", "its distance from the input in features of an identity classifier"),
+    "inversion_identity_accuracy": MetricInfo(
+        "1", "identity accuracy of a classifier trained on originals, on that reconstruction"
+    ),
+}
+
+_THREATS = {
+    "strong": METRICS["strong_identity_accuracy"].description,
+    "informed": "the same, of adversaries that hold further honest releases of the sanitiser as well",
+    "paired": "the same, of adversaries that see released less honest images of the same noise: a worst case",
+    "latent": "identity accuracy of adversaries trained on the latent codes of the inputs",
 }
 
 SIGNALS = {
@@ -61,8 +78,21 @@ SIGNALS = {
 
 _PARTS = ("stage_one", "subversion", "channel")
 
-SECONDS_PER_IMAGE = {"stage_one": 1.6e-3, "codec": 0.9e-3, "learned": 1.5e-3, "sampled": 0.6e-3, "checks": 0.3e-3}
+SECONDS_PER_IMAGE = {
+    "stage_one": 1.6e-3,
+    "codec": 0.9e-3,
+    "learned": 1.5e-3,
+    "sampled": 0.6e-3,
+    "checks": 0.3e-3,
+    "inversion": 1.5e-3,
+}
 """Forecast: seconds a training image takes at 32 x 32 with default widths on one thread of a server CPU of 2023."""
+
+CLOSED_FORM_SECONDS = 2.5
+"""Forecast: seconds of an adversary in closed form on 3,000 images of 32 x 32, once."""
+
+TO_PLATEAU = 0.25
+"""Forecast: share of its most steps that a training to its plateau takes."""
 
 LEARNED_COST = {"cells": 1.0, "residual_unet": 2.5, "invertible": 2.1}
 """Forecast: seconds of the learned architectures relative to the first."""
@@ -120,6 +150,20 @@ class SubvertedPPGAN:
     metrics: Mapping[str, MetricInfo] = METRICS
     signals: Mapping[str, str] = SIGNALS
 
+    def metrics_of(self, data: Mapping[str, Any], checks: Mapping[str, Any]) -> Mapping[str, MetricInfo]:
+        """Return the metrics under these settings of the checks: each has the adversaries that they name."""
+        try:
+            battery = CheckConfig.from_mapping(checks)
+        except ValueError:
+            return METRICS  # reported as problems of the checks
+        found = dict(METRICS)
+        for threat, description in _THREATS.items():
+            if names := getattr(battery, threat):
+                found[f"{threat}_identity_accuracy"] = MetricInfo("1", description, names)
+        for metric in CHANCE:
+            found[metric] = replace(METRICS[metric], members=battery.steganalysers)
+        return found
+
     def defaults(self) -> dict[str, Any]:
         """Return the nested trial configuration."""
         return {"channel": str(PNG), "stage_one": asdict(PPGANConfig()), "subversion": asdict(SubversionConfig())}
@@ -147,23 +191,42 @@ class SubvertedPPGAN:
             problems += [f"checks.{line}" for line in str(error).splitlines()]
         return problems
 
+    def unmeasured(self, checks: Mapping[str, Any]) -> dict[str, str]:
+        """Return the metrics that these settings of the adversaries switch off, each with what switches it on."""
+        if checks.get("inversion") is not None:
+            return {}
+        on = "checks.adversaries.inversion has the decoder trained, as in checks=thorough"
+        return {metric: on for metric in METRICS if metric.startswith("inversion_")}
+
     def forecast_seconds(
         self, trials: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: Mapping[str, Any], device: str
     ) -> float:
         """Return the expected seconds of the trials: what they share once, its honest battery included."""
         battery = CheckConfig.from_mapping(checks)
-        fits = {name: fit.steps * fit.batch_size for name, fit in battery.fits.items()}
+        fits = {
+            name: fit.steps * fit.batch_size * (TO_PLATEAU if fit.schedule == PLATEAU else 1)
+            for name, fit in battery.fits.items()
+        }
+        trained = {name: fits[name] for name in battery.strong if name in fits}
+        repeated = sum(trained.values()) + fits["expression"]
+        judged = sum(fits[name] * battery.fits[name].seeds for name in trained) + fits["expression"]
         steganalysis = sum(_detection_images(name, fits) for name in battery.steganalysers)
-        judged = sum(fits[name] for name in battery.strong) + fits["expression"] + steganalysis
-        repeated = sum(fits[name] for name in battery.strong) + fits["expression"]
-        planted = 1 + len(battery.controls.fainter_rates)
-        honest = battery.honest_seeds * repeated + planted * steganalysis + fits["bit_plane"]
+        judged += steganalysis
+        planted = sum(fits[name] for name in trained if name not in ON_ORIGINALS)
+        rates = 1 + len(battery.controls.fainter_rates)
+        honest = battery.honest_seeds * repeated + rates * steganalysis + planted
         images = dict.fromkeys(SECONDS_PER_IMAGE, 0.0)
         images["checks"] = len(trials) * judged + fits["plain"] + fits["expression"] + fits["high_pass"]
+        asked = [name for threat in THREATS for name in getattr(battery, threat) if name in CLOSED_FORM]
+        closed = len(asked) * (len(trials) + 2 * len({read_trial(trial).ppgan for trial in trials}))
         read = [read_trial(trial) for trial in trials]
+        honest_sides = {(config.ppgan, config.channel.published) for config in read}
+        if (inversion := battery.inversion) is not None:
+            trainings = len(trials) + (battery.honest_seeds + 1) * len(honest_sides)
+            images["inversion"] = trainings * inversion.steps * inversion.batch_size
         for ppgan in {config.ppgan for config in read}:
             images["stage_one"] += ppgan.steps * ppgan.batch_size
-        images["checks"] += honest * len({(config.ppgan, config.channel.published) for config in read})
+        images["checks"] += honest * len(honest_sides)
         for codec in {config.subversion.codec() for config in read if config.subversion.secret == "image"}:
             images["codec"] += codec.steps * codec.batch_size
         sampled = [config for config in read if config.subversion.family == "sampled"]
@@ -175,7 +238,7 @@ class SubvertedPPGAN:
                 seen = learned.epochs * learned.steps_per_epoch * learned.batch_size
                 images["learned"] += seen * LEARNED_COST[learned.architecture]
                 images["stage_one"] += learned.fine_tune_epochs * learned.steps_per_epoch * learned.batch_size
-        seconds = sum(count * SECONDS_PER_IMAGE[name] for name, count in images.items())
+        seconds = sum(count * SECONDS_PER_IMAGE[name] for name, count in images.items()) + closed * CLOSED_FORM_SECONDS
         seconds *= (data.get("size", 32) / 32) ** 2
         return seconds / GPU_SPEED if device == "cuda" else seconds
 
@@ -187,7 +250,7 @@ class SubvertedPPGAN:
         return SubversionTrial(config.ppgan, config.subversion, config.channel, seed, context)
 
 
-def _detection_images(name: str, fits: Mapping[str, int]) -> float:
+def _detection_images(name: str, fits: Mapping[str, float]) -> float:
     """Return what one steganalyser costs, in images that a high-pass network is trained on."""
     if name in NETWORKS:
         return fits[NETWORKS[name]] * NETWORK_COST[name]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune import PlacementGroupFactory
 
+from study.event_files import scalars
 from study.trial_run import TrialRun, TrialTask
 
 REPORT = "report"
@@ -21,6 +23,11 @@ TASK = "task"
 
 class StudyTrainable(tune.Trainable):
     """Runs the trials that it is given, one after another."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """Return what the trial asks for, decided when it was proposed."""
+        return PlacementGroupFactory([config[TASK]["resources"]])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first trial."""
@@ -34,7 +41,7 @@ class StudyTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Work for one epoch; the last report carries ``done``."""
         report = self._run.step()
-        return {REPORT: report, "done": report.done}
+        return {REPORT: report, "done": report.done, **scalars(report)}  # the last for callbacks other than ours
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write all state of the trial; Ray asks for it when a scheduler pauses one."""

@@ -26,6 +26,7 @@ from models.measurement import Control, Measurement
 from study.durable import sync, sync_tree
 from study.evaluation import Context, Evaluation, StepReport
 from study.experiments import load_experiment
+from study.memory import MemoryUse, begin, used
 from study.outcomes import Outcome
 from study.records import Epoch
 
@@ -57,6 +58,8 @@ class TrialTask:
     """Epochs between checkpoints; 0 for none."""
     replicate: int = 0
     """Which of the configuration's seeds it is; each has folders of its own."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """What it was given of a node, under Ray's names: ``study.packing.Request.bundle``."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain mapping."""
@@ -77,6 +80,8 @@ class WorkerReport:
     error: str | None = None
     metrics: Mapping[str, Measurement] = field(default_factory=dict)
     controls: tuple[Control, ...] = ()
+    memory: MemoryUse | None = None
+    """Memory that the trial took in this process; None before its end, or where the system does not tell."""
 
 
 class SupersededError(RuntimeError):
@@ -142,6 +147,7 @@ class TrialRun:
         context = Context(task.data, task.checks, Path(task.cache), self._artifacts, task.device, task.shared_seed)
         experiment = load_experiment(task.experiment)
         limit_threads(task.threads)  # again: the experiment has imported torch by now
+        begin(task.device, task.resources.get("GPU", 1.0))
         evaluation = experiment.start(task.trial, task.seed, context)
         checkpoint = self._restore_from or self._latest_checkpoint()
         if checkpoint is not None:
@@ -211,6 +217,7 @@ class TrialRun:
             self._artifacts.mkdir(parents=True, exist_ok=True)
             (self._artifacts / "error.txt").write_text("".join(traceback.format_exception(error)))
             traceback.clear_frames(error.__traceback__)  # they hold the tensors that are to be freed
+        memory = used(self._task.device) if self._evaluation is not None else None
         self._evaluation = None
         _free_memory(self._task.device)
         return WorkerReport(
@@ -221,6 +228,7 @@ class TrialRun:
             error=None if error is None else _one_line(error),
             metrics={} if report is None else dict(report.metrics),
             controls=() if report is None else tuple(report.controls),
+            memory=memory,
         )
 
     def _new_epochs(self) -> tuple[Epoch, ...]:

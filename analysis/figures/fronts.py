@@ -4,6 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.figures.canvas import Canvas
 from analysis.figures.theme import BLACK, FEASIBLE, INFEASIBLE, INK, MUTED, style, symbol
 from analysis.fronts import BoundLine, Front
 from analysis.points import Points
@@ -40,17 +41,19 @@ def draw_fronts(fronts: tuple[Front, ...], points: Points) -> go.Figure:
     style(drawn, 170 + ROW_HEIGHT * len(titles) if several else 500)
     drawn.update_layout(margin={"l": 70, "r": 40, "t": 76, "b": 70})
     shown: set[str] = set()
+    canvas = Canvas(drawn)
     for front in fronts:
         row, column = titles.index(front.title) + 1, columns.index(front.x.name) + 1
-        _draw_lines(drawn, front, row, column, shown)
-        _draw_points(drawn, front, points, row, column, shown)
-        _draw_reference(drawn, front, row, column, shown)
-        _draw_bounds(drawn, front, row, column)
-        _draw_note(drawn, front, row, column)
+        _draw_lines(canvas, front, row, column, shown)
+        _draw_points(canvas, front, points, row, column, shown)
+        _draw_reference(canvas, front, row, column, shown)
+        _draw_bounds(canvas, front, row, column)
+        _draw_note(canvas, front, row, column)
         if row == len(titles):
             drawn.update_xaxes(title_text=axis_title(front.x), row=row, col=column)
         if column == 1:
             drawn.update_yaxes(title_text=axis_title(front.y, short=several), row=row, col=column)
+    canvas.finish()
     return drawn
 
 
@@ -61,20 +64,19 @@ def _once(shown: set[str], name: str, *, rank: int) -> dict[str, object]:
     return {"name": name, "legendgroup": name, "showlegend": first, "legendrank": 1000 + rank}
 
 
-def _draw_bounds(drawn: go.Figure, front: Front, row: int, column: int) -> None:
+def _draw_bounds(canvas: Canvas, front: Front, row: int, column: int) -> None:
     for bound in front.bounds:
         line = {"color": INFEASIBLE, "width": 1.3, "dash": "dash"}
-        drawn.add_vline(x=bound.at, line=line, layer="above", row=row, col=column)
+        canvas.vline(bound.at, line=line, layer="above", row=row, col=column)
     for group in _neighbours(front):
         names = [plain(bound.adversary) for bound in group if bound.adversary]
         text = f"{'bounds' if len(group) > 1 else 'bound'}{', ' if names else ''}{', '.join(names)}"
-        drawn.add_annotation(
+        canvas.write(
             x=group[-1].at,
             y=1.0,
-            yref="y domain",
+            yref="domain",
             text=escape_plotly(text),
             textangle=-90,
-            showarrow=False,
             xanchor="left",
             yanchor="top",
             font={"size": 11, "color": INFEASIBLE},
@@ -96,7 +98,7 @@ def _neighbours(front: Front) -> list[list[BoundLine]]:
     return groups
 
 
-def _draw_lines(drawn: go.Figure, front: Front, row: int, column: int, shown: set[str]) -> None:
+def _draw_lines(canvas: Canvas, front: Front, row: int, column: int, shown: set[str]) -> None:
     everything, within = np.ones(len(front.rows), dtype=bool), front.feasible
     lines = (
         ("front if nobody checked", front.unchecked, everything, {"color": MUTED, "width": 1.4, "dash": "dot"}),
@@ -109,7 +111,7 @@ def _draw_lines(drawn: go.Figure, front: Front, row: int, column: int, shown: se
         if not front.x.maximise:  # What one can have, one can have at more leakage as well.
             xs, ys = [*xs, float(front.xs[among].max())], [*ys, ys[-1]]
         shape = "vh" if front.x.maximise else "hv"
-        drawn.add_trace(
+        canvas.trace(
             go.Scatter(
                 x=xs,
                 y=ys,
@@ -123,7 +125,7 @@ def _draw_lines(drawn: go.Figure, front: Front, row: int, column: int, shown: se
         )
 
 
-def _draw_points(drawn: go.Figure, front: Front, points: Points, row: int, column: int, shown: set[str]) -> None:
+def _draw_points(canvas: Canvas, front: Front, points: Points, row: int, column: int, shown: set[str]) -> None:
     on_front = np.zeros(len(front.rows), dtype=bool)
     on_front[front.front] = True
     groups = np.asarray(points.group, dtype=object)[front.rows]
@@ -142,7 +144,7 @@ def _draw_points(drawn: go.Figure, front: Front, points: Points, row: int, colum
                 "line": {"width": rings, "color": [BLACK if on else colour for on in on_front[chosen]]},
             }
             name = f"{group}, {'feasible' if feasible else 'infeasible'}"
-            drawn.add_trace(
+            canvas.trace(
                 go.Scatter(
                     x=front.xs[chosen],
                     y=front.ys[chosen],
@@ -158,11 +160,11 @@ def _draw_points(drawn: go.Figure, front: Front, points: Points, row: int, colum
             )
 
 
-def _draw_reference(drawn: go.Figure, front: Front, row: int, column: int, shown: set[str]) -> None:
+def _draw_reference(canvas: Canvas, front: Front, row: int, column: int, shown: set[str]) -> None:
     if front.reference is None:
         return
     name = "honest baseline (mean training face)"
-    drawn.add_trace(
+    canvas.trace(
         go.Scatter(
             x=[front.reference.x],
             y=[front.reference.y],
@@ -183,15 +185,14 @@ def _reference_text(x: str, x_is: str, y: str) -> str:
     )
 
 
-def _draw_note(drawn: go.Figure, front: Front, row: int, column: int) -> None:
+def _draw_note(canvas: Canvas, front: Front, row: int, column: int) -> None:
     if front.note:
-        drawn.add_annotation(
+        canvas.write(
             x=0.5,
             y=0.02,
-            xref="x domain",
-            yref="y domain",
+            xref="domain",
+            yref="domain",
             text=f"<i>{front.note}</i>",
-            showarrow=False,
             yanchor="bottom",
             bgcolor="rgba(255,255,255,0.85)",
             font={"size": 12, "color": INK},

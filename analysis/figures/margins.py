@@ -66,7 +66,7 @@ def _draw_trials(
 ) -> None:
     symbols = {group: symbol(index, feasible) for index, group in enumerate(points.groups)}
     rows = np.flatnonzero(study.feasible == feasible)
-    xs, ys, marks, trials, texts = [], [], [], [], []
+    xs, ys, marks, trials, texts, hovers = [], [], [], [], [], []
     for check in checks:
         unit = f"in units of {number(check.constraint.scale)}"
         for row in rows:
@@ -77,7 +77,8 @@ def _draw_trials(
             marks.append("asterisk-open" if missing else symbols[points.group[row]])
             trials.append(int(study.trial[row]))
             stated = "no result, counted as violated" if missing else f"margin {number(margin)} {unit}"
-            texts.append(f"{escape_plotly(metric_label(check.constraint.check))}: {stated}<br>{points.hover[row]}")
+            texts.append(f"{escape_plotly(metric_label(check.constraint.check))}: {stated}")
+            hovers.append(points.hover[row])
     drawn.add_trace(
         go.Scatter(
             x=xs,
@@ -94,8 +95,9 @@ def _draw_trials(
                 "line": {"width": 1.4, "color": FEASIBLE if feasible else INFEASIBLE},
             },
             customdata=trials,
-            hovertext=texts,
-            hovertemplate="%{hovertext}<extra></extra>",
+            text=texts,
+            hovertext=hovers,
+            hovertemplate="%{text}<br>%{hovertext}<extra></extra>",
         )
     )
 

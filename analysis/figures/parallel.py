@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from analysis.figures.canvas import Canvas
 from analysis.figures.theme import GRID, INK, MUTED, SCALE, figure
 from analysis.parallel import INACTIVE, Axis, Parallel
 from analysis.points import Points
@@ -35,8 +36,11 @@ def draw_parallel(info: Parallel, points: Points, objective: Objective) -> go.Fi
             chosen = np.flatnonzero((info.feasible == feasible) & (shades == shade))
             if chosen.size:
                 _draw_lines(drawn, info, points, chosen, SCALE[shade], feasible)
-    _draw_axes(drawn, info.axes)
+    canvas = Canvas(drawn, panels=False)
+    _draw_axes(canvas, info.axes)
+    canvas.finish()
     _draw_legend(drawn, objective, low, high)
+    drawn.update_layout(meta={"axes": [axis.name for axis in info.axes]})
     drawn.update_xaxes(visible=False, range=[-0.35, len(info.axes) - 0.65])
     drawn.update_yaxes(visible=False, range=[INACTIVE - 0.07, 1.04])
     return drawn
@@ -88,9 +92,9 @@ def _spread(axis: Axis, row: int) -> float:
     return (((row * 0.6180339887498949) % 1.0) - 0.5) * 0.035 if crowded else 0.0
 
 
-def _draw_axes(drawn: go.Figure, axes: tuple[Axis, ...]) -> None:
+def _draw_axes(canvas: Canvas, axes: tuple[Axis, ...]) -> None:
     for index, axis in enumerate(axes):
-        drawn.add_shape(
+        canvas.shape(
             type="line", x0=index, x1=index, y0=0, y1=1, line={"color": "#7b8794", "width": 1.3}, layer="below"
         )
         head, _, tail = axis.name.rpartition(".")
@@ -98,13 +102,13 @@ def _draw_axes(drawn: go.Figure, axes: tuple[Axis, ...]) -> None:
         unit = "" if axis.unit == "no unit" else f"<br>[{_wrap(axis.unit)}]"
         scale = "<br>log scale" if axis.log else ""
         title = f"<span style='color:{MUTED}'>{group}</span><br><b>{_wrap(tail)}</b>{unit}{scale}"
-        _write(drawn, index, 1.02, title, yanchor="bottom", font={"size": 11.5, "color": INK})
+        _write(canvas, index, 1.02, title, yanchor="bottom", font={"size": 11.5, "color": INK})
         for at, text in axis.ticks:
-            _write(drawn, index, at, _tick_text(text), xanchor="left", xshift=6, **_label())
+            _write(canvas, index, at, _tick_text(text), xanchor="left", xshift=6, **_label())
         if axis.has_inactive:
-            _write(drawn, index, INACTIVE, "inactive", xanchor="left", xshift=6, **_label())
+            _write(canvas, index, INACTIVE, "inactive", xanchor="left", xshift=6, **_label())
     if any(axis.has_inactive for axis in axes):
-        drawn.add_shape(
+        canvas.shape(
             type="line", x0=-0.3, x1=len(axes) - 0.7, y0=INACTIVE, y1=INACTIVE, line={"color": GRID, "width": 8},
             layer="below",
         )  # fmt: skip
@@ -127,8 +131,8 @@ def _label() -> dict[str, Any]:
     return {"font": {"size": 11, "color": INK}, "bgcolor": "rgba(255,255,255,0.82)"}
 
 
-def _write(drawn: go.Figure, x: float, y: float, text: str, **options: Any) -> None:
-    drawn.add_annotation(x=x, y=y, text=text, showarrow=False, align="left", **options)
+def _write(canvas: Canvas, x: float, y: float, text: str, **options: Any) -> None:
+    canvas.write(x=x, y=y, text=text, align="left", **options)
 
 
 def _draw_legend(drawn: go.Figure, objective: Objective, low: float, high: float) -> None:

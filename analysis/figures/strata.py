@@ -1,9 +1,12 @@
 """Draw small multiples: the front of every combination of strata, in one pair of objectives with shared axes."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from analysis.figures.canvas import Canvas
 from analysis.figures.theme import FEASIBLE, INFEASIBLE, INK, MUTED, style
 from analysis.fronts import Front, StrataGrid
 from analysis.points import Points
@@ -33,13 +36,15 @@ def draw_strata(grid: StrataGrid, points: Points) -> go.Figure:
     style(drawn, 190 + ROW_HEIGHT * rows)
     drawn.update_layout(margin={"l": 84, "r": 130, "t": 70, "b": 76})
     shown: set[str] = set()
+    canvas = Canvas(drawn)
     for (i, j), front in grid.panels.items():
-        _draw_panel(drawn, front, points, i + 1, j + 1, shown)
-    _name_rows_and_columns(drawn, grid)
+        _draw_panel(canvas, front, points, i + 1, j + 1, shown)
+    _name_rows_and_columns(canvas, grid)
+    canvas.finish()
     return drawn
 
 
-def _draw_panel(drawn: go.Figure, front: Front, points: Points, row: int, column: int, shown: set[str]) -> None:
+def _draw_panel(canvas: Canvas, front: Front, points: Points, row: int, column: int, shown: set[str]) -> None:
     place = {"row": row, "col": column}
     for feasible in (False, True):
         chosen = np.flatnonzero(front.feasible == feasible)
@@ -56,36 +61,42 @@ def _draw_panel(drawn: go.Figure, front: Front, points: Points, row: int, column
             hovertemplate="%{hovertext}<extra></extra>",
             **_once(shown, "feasible" if feasible else "infeasible"),
         )
-        drawn.add_trace(trace, **place)
+        canvas.trace(trace, **place)
     if front.front.size:
         xs, ys = front.xs[front.front].tolist(), front.ys[front.front].tolist()
         if not front.x.maximise:  # what one can have, one can have at more leakage as well
             xs, ys = [*xs, float(front.xs[front.feasible].max())], [*ys, ys[-1]]
         line = {"color": FEASIBLE, "width": 1.8, "shape": "vh" if front.x.maximise else "hv"}
         entry = _once(shown, "feasible front")
-        drawn.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", **entry), **place)
-    for bound in front.bounds:  # after the traces: plotly draws no line into a panel that is empty still
-        drawn.add_vline(x=bound.at, line={"color": INFEASIBLE, "width": 1, "dash": "dash"}, opacity=0.6, **place)
+        canvas.trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", **entry), **place)
+    for bound in front.bounds:
+        canvas.vline(bound.at, line={"color": INFEASIBLE, "width": 1, "dash": "dash"}, opacity=0.6, **place)
     text = f"{int(front.feasible.sum())} of {len(front.rows)} feasible" if len(front.rows) else "none measured"
-    drawn.add_annotation(
-        x=0.98, y=0.02, xref="x domain", yref="y domain", xanchor="right", yanchor="bottom", showarrow=False,
-        text=text, font={"size": 10.5, "color": MUTED}, bgcolor="rgba(255,255,255,0.7)", **place,
-    )  # fmt: skip
+    canvas.write(
+        x=0.98,
+        y=0.02,
+        xref="domain",
+        yref="domain",
+        xanchor="right",
+        yanchor="bottom",
+        text=text,
+        font={"size": 10.5, "color": MUTED},
+        bgcolor="rgba(255,255,255,0.7)",
+        **place,
+    )
 
 
-def _name_rows_and_columns(drawn: go.Figure, grid: StrataGrid) -> None:
+def _name_rows_and_columns(canvas: Canvas, grid: StrataGrid) -> None:
     """Write names at the edges of the figure; plotly's own titles would vanish with an empty panel."""
     rows, columns = len(grid.row_names), len(grid.column_names)
-    bold = {"showarrow": False, "xref": "paper", "yref": "paper", "font": {"size": 12.5, "color": INK}}
+    bold: dict[str, Any] = {"xref": "paper", "yref": "paper", "font": {"size": 12.5, "color": INK}}
     for j, name in enumerate(grid.column_names):
         x = _centre(j, columns)
-        drawn.add_annotation(
-            x=x, y=1.0, xanchor="center", yanchor="bottom", text=f"<b>{escape_plotly(name)}</b>", **bold
-        )
+        canvas.write(x=x, y=1.0, xanchor="center", yanchor="bottom", text=f"<b>{escape_plotly(name)}</b>", **bold)
     for i, name in enumerate(grid.row_names):
         text = f"<b>{'<br>'.join(escape_plotly(part) for part in name.split(' · '))}</b>"
         y = 1 - _centre(i, rows)
-        drawn.add_annotation(x=1.008, y=y, xanchor="left", yanchor="middle", align="left", text=text, **bold)
+        canvas.write(x=1.008, y=y, xanchor="left", yanchor="middle", align="left", text=text, **bold)
 
 
 def _centre(index: int, amount: int) -> float:

@@ -5,8 +5,6 @@ narrow and look at every pixel from the first layer on: a stem that strides or p
 in which content is hidden.
 
 References:
-    Fridrich, Kodovsky. "Rich models for steganalysis of digital images". IEEE Trans. Inf. Forensics Secur. 7(3), 2012
-    (the high-pass filters and the truncation of their output).
     Xu, Wu, Shi. "Structural design of convolutional neural networks for steganalysis". IEEE Signal Process. Lett.
     23(5), 2016 (batch normalisation after every convolution, global pooling at the end).
 """
@@ -14,59 +12,16 @@ References:
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.checks.steganalysis.networks import srnet
-
-TRUNCATION = 8.0
-"""High-pass residuals are cut at this many grey levels: edges say nothing about changes of one level, and would drown
-them."""
+from models.checks import networks
+from models.checks.ensemble import ENSEMBLE
+from models.checks.features import FEATURES
+from models.checks.layers import HighPass, UnitRange, block
+from models.checks.steganalysis.networks import srnet as srnet_detector
 
 _GRID = 4
 """Classifiers keep a grid of 4 x 4 positions up to the last layer, since a face has its parts in fixed places."""
-
-_HIGH_PASS_FILTERS = (
-    ((0, 0, 0), (0, -1, 1), (0, 0, 0)),
-    ((0, 0, 0), (0, -1, 0), (0, 1, 0)),
-    ((0, 0, 0), (1, -2, 1), (0, 0, 0)),
-    ((0, 1, 0), (0, -2, 0), (0, 1, 0)),
-    ((-1, 2, -1), (2, -4, 2), (-1, 2, -1)),
-    ((-1, 2, -2, 2, -1), (2, -6, 8, -6, 2), (-2, 8, -12, 8, -2), (2, -6, 8, -6, 2), (-1, 2, -2, 2, -1)),
-)
-"""Differences of first and second order and the 3 x 3 and 5 x 5 square filters of Fridrich and Kodovsky (2012, fig.
-1)."""
-
-
-class UnitRange(nn.Module):
-    """uint8 images to float32 in [-1, 1]."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the same shape, channels last in memory."""
-        return (images.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-class HighPass(nn.Module):
-    """Fixed high-pass filters on each colour plane; what they leave is cut at ``TRUNCATION`` and scaled to [-1, 1]."""
-
-    kernels: Tensor
-    scale: Tensor
-    channels = 3 * len(_HIGH_PASS_FILTERS)
-
-    def __init__(self) -> None:
-        super().__init__()
-        kernels = torch.stack([_five_by_five(rows) for rows in _HIGH_PASS_FILTERS])
-        # a change of one grey level leaves at most one grey level in every map
-        scale = 1 / (TRUNCATION * kernels.abs().amax(dim=(1, 2)))
-        self.register_buffer("kernels", kernels[:, None].repeat(3, 1, 1, 1), persistent=False)
-        self.register_buffer("scale", scale.repeat(3)[:, None, None], persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map (n, 3, h, w) uint8 to (n, 18, h, w) float32; whole numbers until scaled, at any precision around it."""
-        with torch.autocast(images.device.type, enabled=False):
-            planes = F.pad(images.float(), (2, 2, 2, 2), mode="replicate").contiguous(memory_format=torch.channels_last)
-            residual = F.conv2d(planes, self.kernels, groups=3)
-            return (residual * self.scale).clamp_(-1, 1).contiguous(memory_format=torch.channels_last)
 
 
 class LowestBitPlane(nn.Module):
@@ -79,12 +34,12 @@ class LowestBitPlane(nn.Module):
 
 def plain(classes: int, size: int, width: int) -> nn.Module:
     """Return a convolutional classifier on pixels."""
-    return nn.Sequential(UnitRange(), _block(3, width // 2), *_classifier(classes, size, width))
+    return nn.Sequential(UnitRange(), block(3, width // 2), *_classifier(classes, size, width))
 
 
 def high_pass(classes: int, size: int, width: int) -> nn.Module:
     """Return a convolutional classifier on high-pass residuals."""
-    return nn.Sequential(HighPass(), _block(HighPass.channels, width // 2), *_classifier(classes, size, width))
+    return nn.Sequential(HighPass(), block(HighPass.channels, width // 2), *_classifier(classes, size, width))
 
 
 def bit_plane(classes: int, size: int, width: int) -> nn.Module:
@@ -97,10 +52,10 @@ def steganalyser(classes: int, size: int, width: int) -> nn.Module:
     """Return a high-pass network that pools over the whole image, because a keyed change may sit anywhere."""
     return nn.Sequential(
         HighPass(),
-        _block(HighPass.channels, width),
-        _block(width, width),
-        _block(width, 2 * width, stride=2),
-        _block(2 * width, 2 * width, stride=2),
+        block(HighPass.channels, width),
+        block(width, width),
+        block(width, 2 * width, stride=2),
+        block(2 * width, 2 * width, stride=2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(2 * width, classes),
@@ -111,13 +66,37 @@ ADVERSARIES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "plain": plain,
     "high_pass": high_pass,
     "bit_plane": bit_plane,
+    "evaluator": networks.evaluator,
+    "residual": networks.residual,
+    "resnet18": networks.resnet18,
+    "patch": networks.patch,
+    "srnet": networks.srnet,
+    "xunet": networks.xunet,
     "steganalyser": steganalyser,
-    "steganalyser_srnet": srnet,
+    "steganalyser_srnet": srnet_detector,
 }
 """Every adversary by name."""
 
-IDENTITY_ADVERSARIES = ("plain", "high_pass", "bit_plane")
-"""Those that can read a label from one image."""
+DEFAULT_STRONG = ("plain", "high_pass", "bit_plane")
+"""Adversaries of the fast battery."""
+
+NETWORKS = (*DEFAULT_STRONG, "evaluator", "residual", "resnet18", "patch", "srnet", "xunet")
+"""Those that are trained and read a label from one image."""
+
+CODE_ADVERSARIES = ("linear", "quadratic")
+"""Those that read a label from a latent code, in closed form."""
+
+INFORMED_ADVERSARIES = ("linear_pixels", "linear_dct", "spectrum", "moments", ENSEMBLE)
+"""Those that can make something of further honest releases: they estimate what varies anyway from all images."""
+
+CLOSED_FORM = tuple(FEATURES)
+"""Those of ``models.checks.linear``, which are fitted without steps."""
+
+IMAGE_CLOSED_FORM = tuple(name for name in CLOSED_FORM if name not in CODE_ADVERSARIES)
+"""Those of them that read images."""
+
+IDENTITY_ADVERSARIES = (*NETWORKS, *IMAGE_CLOSED_FORM, ENSEMBLE)
+"""Everything that can read a label from one image."""
 
 
 def build_adversary(name: str, *, classes: int, size: int, width: int) -> nn.Module:
@@ -153,21 +132,9 @@ def build_adversary(name: str, *, classes: int, size: int, width: int) -> nn.Mod
 
 def _classifier(classes: int, size: int, width: int) -> list[nn.Module]:
     """Return the layers from (n, width / 2, size, size) to logits, halving down to a grid of 4 x 4."""
-    layers: list[nn.Module] = [_block(width // 2, 2 * width, stride=2), _block(2 * width, 2 * width)]
+    layers: list[nn.Module] = [block(width // 2, 2 * width, stride=2), block(2 * width, 2 * width)]
     channels, side = 2 * width, size // 2
     while side > _GRID:
-        layers.append(_block(channels, 4 * width, stride=2))
+        layers.append(block(channels, 4 * width, stride=2))
         channels, side = 4 * width, side // 2
     return [*layers, nn.Flatten(), nn.Linear(channels * side * side, classes)]
-
-
-def _block(channels: int, outputs: int, *, stride: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
-
-
-def _five_by_five(rows: tuple[tuple[int, ...], ...]) -> Tensor:
-    kernel = torch.tensor(rows, dtype=torch.float32)
-    margin = (5 - kernel.shape[0]) // 2
-    return F.pad(kernel, (margin,) * 4)

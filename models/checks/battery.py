@@ -8,74 +8,43 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import torch
 
 from models.checks import controls as rules
+from models.checks.adversaries import CLOSED_FORM
+from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls, plateau
 from models.checks.config import CheckConfig
-from models.checks.judging import fit_and_read
-from models.checks.material import Labels, LabelSplits, Release
+from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
+from models.checks.honest_battery import HonestBattery
+from models.checks.judging import NOT_MEASURED, fit_and_read
+from models.checks.material import Codes, Further, Labels, LabelSplits, Release
 from models.checks.originals import EXPRESSION_ORIGINALS, WEAK, OriginalsBattery, fit_on_originals, read_by_originals
-from models.checks.statistics import Estimate, majority_share, mean_accuracy
+from models.checks.paired import Spread
+from models.checks.planting import Plantation
+from models.checks.plants import Publish
+from models.checks.reading import Reading
+from models.checks.statistics import majority_share
 from models.checks.steganalysis.calibration import CHECK as STEGANALYSIS
 from models.checks.steganalysis.calibration import steganalysis_controls
 from models.checks.steganalysis.detection import detect
+from models.checks.steganalysis.detectors import NETWORKS as STEGANALYSIS_NETWORKS
+from models.checks.threats import NO_ACCESS, Access, Threat, metric_of, read_threat, same_for_every_seed, threats
+from models.checks.threats import STRONG as STRONG_CHECK
 from models.measurement import Control, Measurement
 from models.randomness import derive_seed
 
 __all__ = [
     "EXPRESSION", "EXPRESSION_ORIGINALS", "STEGANALYSIS_AUC", "STEGANALYSIS_P_E", "STRONG", "WEAK",
-    "CheckConfig", "HonestBattery", "LabelSplits", "Labels", "OriginalsBattery", "Release",
-    "fit_on_originals", "judge_honest", "judge_release",
+    "Access", "CheckConfig", "Codes", "Further", "HonestBattery", "LabelSplits", "Labels", "OriginalsBattery",
+    "Release", "fit_on_originals", "judge_honest", "judge_release",
 ]  # fmt: skip
 
-STRONG = "strong_identity_accuracy"
+STRONG = metric_of(STRONG_CHECK)
 EXPRESSION = "expression_accuracy"
 STEGANALYSIS_AUC = "steganalysis_auc.high_pass"
 STEGANALYSIS_P_E = "steganalysis_p_e.high_pass"
-
-_PASS_THROUGH = ("plain", "high_pass")  # adversaries that originals calibrate; the bit plane of a photograph is noise
-
-
-@dataclass(frozen=True)
-class HonestBattery:
-    """What the adversaries reach on honest images of one sanitiser, and how its controls came out."""
-
-    accuracies: Mapping[str, tuple[float, ...]]
-    """Metric -> test accuracy of each honest seed; NaN where crashed."""
-    test_images: int
-    """Number of images behind each of them."""
-    controls: tuple[Control, ...]
-
-    def baseline(self, metric: str) -> Estimate:
-        """Return the mean over the seeds with its interval; NaN if one crashed."""
-        return mean_accuracy(self.accuracies[metric], self.test_images)
-
-    def votes(self, check: str, adversary: str) -> bool:
-        """Whether ``adversary`` has controls in ``check`` and passed them all."""
-        own = [control.passed for control in self.controls if (control.check, control.adversary) == (check, adversary)]
-        return bool(own) and all(own)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        return {
-            "accuracies": {metric: list(values) for metric, values in self.accuracies.items()},
-            "test_images": self.test_images,
-            "controls": [control.to_dict() for control in self.controls],
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "HonestBattery":
-        """Rebuild what ``to_dict`` returned.
-
-        Raises:
-            KeyError: If an entry is missing.
-        """
-        accuracies = {metric: tuple(values) for metric, values in fields["accuracies"].items()}
-        return cls(accuracies, fields["test_images"], tuple(map(Control.from_dict, fields["controls"])))
 
 
 def judge_honest(
@@ -86,34 +55,72 @@ def judge_honest(
     *,
     seed: int,
     device: str | torch.device,
+    access: Access = NO_ACCESS,
+    unpublished: Release | None = None,
+    publish: Publish | None = None,
 ) -> HonestBattery:
     """Measure the honest baseline of one sanitiser and run the controls on its images.
 
     Args:
-        covers: Sanitised images without anything embedded.
+        covers: Sanitised images without anything embedded, as published.
         labels: True labels of their inputs.
         originals: What ``fit_on_originals`` returned for these inputs.
         config: Settings of the battery.
         seed: Of the trainings and of what the controls plant.
         device: Where to train.
+        access: What the settings' threat models hold of this sanitiser beside.
+        unpublished: The covers before publication, in which controls plant; ``covers`` where publication changes
+            nothing.
+        publish: What publication makes of images; None where it changes nothing.
 
     Raises:
-        ValueError: If images and labels do not match in number.
+        ValueError: If images and labels do not match in number, or a threat model lacks what it holds.
     """
     labels.require_match(covers)
-    accuracies: dict[str, tuple[float, ...]] = {
-        name: (found.value,) for name, found in read_by_originals(covers, labels, originals, config).items()
-    }
-    for metric, network, fit_name, truth in _fresh(labels, config):
-        seeds = [derive_seed(seed, "honest", metric, number) for number in range(config.honest_seeds)]
-        fit = config.fits[fit_name]
-        found = [fit_and_read(network, fit, covers, truth, seed=one, device=device)[1] for one in seeds]
-        accuracies[metric] = tuple(estimate.value for estimate in found)
-    honest = HonestBattery(accuracies, len(covers.test), ())
-    known = _identity_controls(covers, labels, originals, honest, config, seed, device)
+    where = Plantation(unpublished or covers, covers, publish or (lambda images: images))
+    asked = threats(covers, covers, config, access)
+    transferred = read_by_originals(covers, labels, originals, config)
+    accuracies: dict[str, tuple[float, ...]] = {name: (found.value,) for name, found in transferred.items()}
+    answers = {name: found.answers for name, found in transferred.items()}
+    converged = {WEAK: originals.converged}
+    for threat in asked:
+        trainings = _honest_readings(threat, labels, config, seed, device)
+        for name in threat.names:
+            metric = f"{threat.metric}.{name}"
+            found = [readings[name] for readings in trainings]
+            accuracies[metric] = tuple(reading.estimate.value for reading in found)
+            answers[metric] = tuple(bits for reading in found for bits in reading.estimate.answers)
+            if name not in CLOSED_FORM:
+                converged[metric] = all(reading.converged for reading in found)
+    fit, seeds = config.fits["expression"], range(config.honest_seeds)
+    utility = [
+        fit_and_read(
+            "plain", fit, covers, labels.expression, seed=derive_seed(seed, "honest", EXPRESSION, one), device=device
+        )[1]
+        for one in seeds
+    ]
+    accuracies[EXPRESSION] = tuple(estimate.value for estimate in utility)
+    answers[EXPRESSION] = tuple(bits for estimate in utility for bits in estimate.answers)
+    honest = HonestBattery(accuracies, len(covers.test), (), answers, converged)
+    known = identity_controls(asked, labels, where, originals, honest, config, seed, device)
     known += _utility_controls(labels, originals, honest, config)
-    known += steganalysis_controls(covers, config, seed=seed, device=device)
-    return HonestBattery(accuracies, len(covers.test), tuple(known))
+    known += steganalysis_controls(where, labels.identity, config, seed=seed, device=device)
+    return replace(honest, controls=tuple(known))
+
+
+def _honest_readings(
+    threat: Threat, labels: Labels, config: CheckConfig, seed: int, device: str | torch.device
+) -> list[dict[str, Reading]]:
+    """Return what the adversaries of a threat model read from honest images, by name, for each honest seed."""
+    trainings: list[dict[str, Reading]] = []
+    for number in range(config.honest_seeds):
+
+        def seeds(name: str, number: int = number) -> list[int]:
+            return [derive_seed(seed, "honest", f"{threat.metric}.{name}", number)]
+
+        known = same_for_every_seed(trainings[0]) if trainings else {}
+        trainings.append(read_threat(threat, labels.identity, config, seeds=seeds, device=device, known=known))
+    return trainings
 
 
 def judge_release(
@@ -126,6 +133,7 @@ def judge_release(
     *,
     seed: int,
     device: str | torch.device,
+    access: Access = NO_ACCESS,
 ) -> tuple[dict[str, Measurement], list[Control]]:
     """Judge what a subverter released.
 
@@ -138,42 +146,67 @@ def judge_release(
         config: Settings of the battery.
         seed: Of the trainings.
         device: Where to train.
+        access: What the settings' threat models hold of the trial's own sanitiser beside.
 
     Returns:
         Metric (or "metric.member") -> measurement; an adversary that crashed is there with NaN. And the controls that
-        decided who votes.
+        decided who votes, with whether each trained adversary has converged on this release.
 
     Raises:
-        ValueError: If images and labels do not match in number.
+        ValueError: If images and labels do not match in number, or a threat model lacks what it holds.
         RuntimeError: If memory ran out.
     """
     labels.require_match(released)
     labels.require_match(covers)
-    found = read_by_originals(released, labels, originals, config)
-    for metric, network, fit_name, truth in _fresh(labels, config):
-        own_seed = derive_seed(seed, "release", metric)
-        _, found[metric] = fit_and_read(network, config.fits[fit_name], released, truth, seed=own_seed, device=device)
-    measurements = {metric: _measurement(metric, estimate, labels, honest) for metric, estimate in found.items()}
+    found = {name: Reading(item) for name, item in read_by_originals(released, labels, originals, config).items()}
+    found[WEAK] = found[WEAK]._replace(converged=originals.converged)
+    for threat in threats(released, covers, config, access):
+
+        def seeds(name: str, metric: str = threat.metric) -> list[int]:
+            first = derive_seed(seed, "release", f"{metric}.{name}")
+            more = config.fits[name].seeds - 1 if name in config.fits else 0
+            return [first, *(derive_seed(first, number) for number in range(more))]
+
+        readings = read_threat(threat, labels.identity, config, seeds=seeds, device=device)
+        found |= {f"{threat.metric}.{name}": reading for name, reading in readings.items()}
+    fit, own_seed = config.fits["expression"], derive_seed(seed, "release", EXPRESSION)
+    _, utility = fit_and_read("plain", fit, released, labels.expression, seed=own_seed, device=device)
+    found[EXPRESSION] = Reading(utility)
+    spreads = pooled_spreads(
+        {metric: reading.estimate for metric, reading in found.items()}, honest.answers, honest.test_images
+    )
+    measurements = {
+        metric: _measurement(metric, reading, labels, honest, config, spreads.get(metric))
+        for metric, reading in found.items()
+    }
     own_seed = derive_seed(seed, "release", "steganalysis")
+    plateaus = [convergence_control(name, measurements[name].converged, config) for name in honest.converged]
     for name in config.steganalysers:
         detected = detect(name, covers, released, config, seed=own_seed, device=device)
-        measurements |= detected.measurements(name, votes=honest.votes(STEGANALYSIS, name))
-    return measurements, list(honest.controls)
+        measurements |= detected.measurements(
+            name, votes=honest.votes(STEGANALYSIS, name), require_convergence=config.require_convergence
+        )
+        if name in STEGANALYSIS_NETWORKS:
+            steps = config.fits[STEGANALYSIS_NETWORKS[name]].steps
+            plateaus.append(plateau(STEGANALYSIS, name, detected.converged, steps))
+    return with_detection_half_widths(measurements, honest.test_images, config.controls), [
+        *(control for control in honest.controls if control.control != CONVERGENCE),
+        *plateaus,
+    ]
 
 
-def _fresh(labels: Labels, config: CheckConfig) -> list[tuple[str, str, str, LabelSplits]]:
-    """List what is trained anew on the images under judgement: (metric, network, its entry of fits, labels)."""
-    strong = [(f"{STRONG}.{name}", name, name, labels.identity) for name in config.strong]
-    return [*strong, (EXPRESSION, "plain", "expression", labels.expression)]
-
-
-def _measurement(metric: str, found: Estimate, labels: Labels, honest: HonestBattery) -> Measurement:
+def _measurement(
+    metric: str, reading: Reading, labels: Labels, honest: HonestBattery, config: CheckConfig, pooled: Spread | None
+) -> Measurement:
     """Put an accuracy next to its baseline, chance and the majority class, and say whether it votes."""
     name, _, member = metric.partition(".")
     identity = bool(member)  # the identity metrics have members, the expression metrics have none
     truth = labels.identity if identity else labels.expression
     check = name.removesuffix("_accuracy") if identity else "expression_utility"
     baseline = honest.baseline(metric)
+    found = reading.estimate if reading.converged or not config.require_convergence else NOT_MEASURED
+    answers = honest.answers.get(metric, ())
+    excess = excess_over(found, answers, honest.test_images, config.controls.tolerance, pooled)
     return Measurement(
         value=found.value,
         low=found.low,
@@ -183,47 +216,12 @@ def _measurement(metric: str, found: Estimate, labels: Labels, honest: HonestBat
         baseline_high=baseline.high,
         chance=1 / truth.classes,
         majority=majority_share(truth.test.cpu().numpy()),
+        excess_low=None if excess is None else excess.estimate.low,
+        excess_high=None if excess is None else excess.estimate.high,
+        half_width=None if excess is None else excess.half_width,
         votes=honest.votes(check, member or "plain"),
+        converged=reading.converged and honest.converged.get(metric, True),
     )
-
-
-def _identity_controls(
-    covers: Release,
-    labels: Labels,
-    originals: OriginalsBattery,
-    honest: HonestBattery,
-    config: CheckConfig,
-    seed: int,
-    device: str | torch.device,
-) -> list[Control]:
-    """Run the planted leaks and strength 0 of every identity adversary."""
-    settings, truth = config.controls, labels.identity
-
-    def leak(check: str, name: str, control: str, found: Estimate, metric: str) -> Control:
-        baseline = honest.baseline(metric).value
-        return rules.planted_leak(check, name, control, found, baseline, classes=truth.classes, config=settings)
-
-    known = [leak("weak_identity", "plain", "pass_through", originals.accuracies["plain"], WEAK)]
-    for name in config.strong:
-        metric = f"{STRONG}.{name}"
-        if name in _PASS_THROUGH:
-            known.append(leak("strong_identity", name, "pass_through", originals.accuracies[name], metric))
-        else:
-            splits, own_seed = (truth.train, truth.validation, truth.test), derive_seed(seed, "lowest_bits")
-            planted = rules.with_identity_in_lowest_bits(covers, splits, share=settings.bit_share, seed=own_seed)
-            _, found = fit_and_read(name, config.fits[name], planted, truth, seed=own_seed, device=device)
-            known.append(leak("strong_identity", name, "least_significant_bit", found, metric))
-        known.append(
-            rules.strength_zero(
-                "strong_identity",
-                name,
-                honest.accuracies[metric],
-                honest.test_images,
-                lower_is_worse=False,
-                config=settings,
-            )
-        )
-    return known
 
 
 def _utility_controls(

@@ -51,17 +51,18 @@ def with_identity_in_lowest_bits(covers: Release, identity: Sequence[Tensor], *,
     return Release(embed(covers.train, train), embed(covers.validation, validation), embed(covers.test, test))
 
 
-def with_independent_changes(covers: Release, *, rate: float, seed: int) -> Release:
-    """Change pixel values by one grey level, up or down, each independently: what an ideal keyed embedding looks like.
+def with_independent_changes(covers: Release, *, rate: float, seed: int, levels: int = 1) -> Release:
+    """Change pixel values by ``levels`` grey levels, up or down, independently, as an ideal keyed embedding does.
 
     Args:
         covers: Honest images.
         rate: Expected share of the values that change, in (0, 1]; half the payload, in bits a value, of one who writes
             encrypted bits by least-significant-bit matching.
         seed: Of the changes.
+        levels: By how much, 1..127; one level is what lowest bits cause.
 
     Returns:
-        The changed images; a value at 0 can only rise, one at 255 only fall.
+        The changed images; a value next to 0 can only rise, one next to 255 only fall.
     """
     generator = torch_generator(seed, "independent_changes")
 
@@ -69,8 +70,8 @@ def with_independent_changes(covers: Release, *, rate: float, seed: int) -> Rele
         changes = torch.rand(images.shape, generator=generator) < rate
         signs = torch.randint(0, 2, images.shape, generator=generator, dtype=torch.int16) * 2 - 1
         values = images.cpu().to(torch.int16)
-        signs[values == 0], signs[values == 255] = 1, -1
-        return (values + signs * changes).to(images.device, torch.uint8)
+        signs[values < levels], signs[values > 255 - levels] = 1, -1
+        return (values + levels * signs * changes).to(images.device, torch.uint8)
 
     return Release(change(covers.train), change(covers.validation), change(covers.test))
 
@@ -82,7 +83,15 @@ def required_accuracy(classes: int, config: ControlConfig) -> float:
 
 
 def planted_leak(
-    check: str, adversary: str, control: str, found: Estimate, baseline: float, *, classes: int, config: ControlConfig
+    check: str,
+    adversary: str,
+    control: str,
+    found: Estimate,
+    baseline: float,
+    *,
+    classes: int,
+    config: ControlConfig,
+    how: str = "",
 ) -> Control:
     """Judge whether an identity adversary caught a leak of the identity.
 
@@ -94,6 +103,7 @@ def planted_leak(
         baseline: Its accuracy on honest images.
         classes: Number of identities.
         config: What is required.
+        how: How the leak was planted, for people.
 
     Notes:
         Two things are asked: that it reads the leak, and that the bound would be violated by it. Where an honest
@@ -104,6 +114,7 @@ def planted_leak(
     above = baseline + config.tolerance
     passed = found.value >= least and found.value > above  # False for NaN
     required = f">= {least:.3f} and > {above:.3f} (baseline + {config.tolerance:g})"
+    required += f", planted {how}" if how else ""
     return Control(check, adversary, control, found.value, found.low, found.high, required, bool(passed))
 
 
@@ -137,9 +148,12 @@ def strength_zero(
     return Control(check, adversary, "strength_0", worst.value, worst.low, worst.high, required, bool(passed))
 
 
-def planted_steganography(adversary: str, found: Estimate, config: ControlConfig, *, planted: str = "noise") -> Control:
-    """Judge whether a steganalyser caught what was ``planted``; ``found`` is its AUC on test pairs."""
+def planted_steganography(
+    adversary: str, found: Estimate, config: ControlConfig, *, planted: str = "noise", levels: int = 1
+) -> Control:
+    """Judge whether a steganalyser caught what was ``planted`` by ``levels``; ``found`` is its AUC on test pairs."""
     required = f"> {config.noise_auc:g} at change rate {config.noise_rate:g}"
+    required += f" of {levels} levels" if levels > 1 else ""
     passed = found.value > config.noise_auc
     return Control("steganalysis", adversary, planted, found.value, found.low, found.high, required, bool(passed))
 

@@ -5,10 +5,8 @@ nothing and so pass everything, which is why the budget is in steps and why a fl
 a training.
 """
 
-import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +14,11 @@ from torch import Tensor, nn
 
 from models.checks.adversaries import build_adversary
 from models.checks.config import FitConfig
+from models.checks.optimising import Fitted, autocast, optimise
 from models.checks.statistics import auc
-from models.losses import require_finite
 from models.randomness import derive_seed, seeded, torch_generator
-from models.runtime import reduced_precision
 
 _JUDGED_AT_ONCE = 500  # images of one forward pass without gradients: bounds memory at 64 x 64
-_WARM_UP = 0.2  # share of the steps over which the learning rate rises
 
 
 def fit_classifier(
@@ -37,6 +33,23 @@ def fit_classifier(
     seed: int,
     device: str | torch.device,
 ) -> nn.Module:
+    """Return the network that :func:`train_classifier` trains."""
+    splits = (train_x, train_y, val_x, val_y)
+    return train_classifier(name, *splits, classes=classes, config=config, seed=seed, device=device).network
+
+
+def train_classifier(
+    name: str,
+    train_x: Tensor,
+    train_y: Tensor,
+    val_x: Tensor,
+    val_y: Tensor,
+    *,
+    classes: int,
+    config: FitConfig,
+    seed: int,
+    device: str | torch.device,
+) -> Fitted:
     """Train an adversary to read a label from images.
 
     Args:
@@ -51,7 +64,7 @@ def fit_classifier(
         device: Where to train.
 
     Returns:
-        The network as it was at its best look at the validation images, on ``device``, in evaluation mode.
+        The network, on ``device``, and whether its training converged.
 
     Raises:
         ValueError: If images and labels do not match in number or the images are not 8-bit.
@@ -81,7 +94,7 @@ def fit_classifier(
         right = (logits.argmax(1) == look_y).float().mean()
         return float(right), -float(F.cross_entropy(logits, look_y))
 
-    return _optimise(name, model, config, loss, score, guess=math.log(classes), device=device)
+    return optimise(name, model, config, loss, score, guess=math.log(classes), device=device)
 
 
 def fit_steganalyser(
@@ -94,7 +107,7 @@ def fit_steganalyser(
     seed: int,
     device: str | torch.device,
     name: str = "steganalyser",
-) -> nn.Module:
+) -> Fitted:
     """Train a detector of stego images against their own covers; row i of both comes from the same input.
 
     Args:
@@ -108,7 +121,7 @@ def fit_steganalyser(
         name: Network, a key of ``models.checks.adversaries.ADVERSARIES``.
 
     Returns:
-        A network with one output, higher meaning "stego", as it was at its best look at the validation pairs.
+        A network with one output, higher meaning "stego", and whether its training converged.
 
     Raises:
         ValueError: If covers and stego images do not pair up or are not 8-bit.
@@ -142,7 +155,7 @@ def fit_steganalyser(
         above = predict_logits(model, look_stego, precision=config.precision).squeeze(1)
         return auc(below.numpy(), above.numpy()), -float((F.softplus(below) + F.softplus(-above)).mean())
 
-    return _optimise(name, model, config, loss, score, guess=math.log(2), device=device)
+    return optimise(name, model, config, loss, score, guess=math.log(2), device=device)
 
 
 @torch.no_grad()
@@ -160,7 +173,7 @@ def predict_logits(model: nn.Module, images: Tensor, *, precision: str = "auto")
     device = next(model.parameters()).device
     model.eval()
     parts = []
-    with _autocast(device, precision):
+    with autocast(device, precision):
         for part in images.split(_JUDGED_AT_ONCE):
             parts.append(model(part.to(device)).float())
     return torch.cat(parts).cpu()
@@ -182,69 +195,6 @@ def _build(name: str, classes: int, size: int, config: FitConfig, seed: int, dev
         return build_adversary(name, classes=classes, size=size, width=config.width).to(device)
 
 
-def _optimise(
-    name: str,
-    model: nn.Module,
-    config: FitConfig,
-    loss: Callable[[], Tensor],
-    score: Callable[[], tuple[float, float]],
-    *,
-    guess: float,
-    device: str | torch.device,
-) -> nn.Module:
-    """Train until the steps are used up or nothing is left to learn; return the best of the looks.
-
-    Args:
-        name: For messages.
-        model: In any mode.
-        config: Budget and optimiser.
-        loss: Draws a batch and returns its mean loss in nats.
-        score: Returns (validation score, at most 1; a tie-breaker), higher is better.
-        guess: Loss of someone who knows nothing, nats.
-        device: Of the model.
-    """
-    optimiser = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    best, best_state, looks_since = (-math.inf, -math.inf), None, 0
-    total = torch.zeros((), device=device)
-    deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    with deterministic:
-        for step in range(1, config.steps + 1):
-            model.train()
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule((step - 0.5) / config.steps)
-            with _autocast(torch.device(device), config.precision):
-                value = loss()
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()
-            optimiser.step()
-            total += value.detach()
-            if step % config.evaluate_every and step != config.steps:
-                continue
-            mean = float(total) / ((step - 1) % config.evaluate_every + 1)
-            total.zero_()
-            require_finite({"loss": mean}, f"adversary {name}, step {step}")
-            found = score()
-            looks_since = 0 if found[0] > best[0] else looks_since + 1
-            if found > best:
-                best, best_state = found, copy.deepcopy(model.state_dict())
-            fitted = mean < config.fitted * guess
-            if fitted and (looks_since >= config.patience or best[0] >= 1.0):
-                break
-    if best_state is None:
-        raise FloatingPointError(f"adversary {name}: no look at the validation images gave a number")
-    model.load_state_dict(best_state)
-    return model.eval()
-
-
-def _schedule(progress: float) -> float:
-    """Return the share of the peak learning rate at ``progress`` in (0, 1): linear warm-up, then a half cosine to 0."""
-    if progress < _WARM_UP:
-        return progress / _WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
-
-
 def _batches(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
     """Yield (batch,) int64 rows for ever: all rows in random order, again and again; a short rest is left out."""
     generator = torch_generator(seed, "batches")
@@ -257,9 +207,3 @@ def _batches(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
 def _subset(count: int, wanted: int, seed: int) -> Tensor:
     """Return the rows of the interim looks, (min(count, wanted),) int64 on the CPU."""
     return torch.randperm(count, generator=torch_generator(derive_seed(seed, "looks")))[:wanted]
-
-
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    if precision == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
-    return reduced_precision(device, enabled=precision == "auto")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checks.config import FitConfig
-from models.checks.fitting import fit_classifier, predict_logits
+from models.checks.fitting import Fitted, predict_logits, train_classifier
 from models.checks.material import LabelSplits, Release
 from models.checks.statistics import Estimate, accuracy
 from models.measurement import NAN
@@ -50,7 +50,15 @@ def read(model: nn.Module, images: Tensor, labels: Tensor, fit: FitConfig) -> Es
     Raises:
         FloatingPointError: If an output is not finite.
     """
-    logits = predict_logits(model, images, precision=fit.precision)
+    return accuracy_of(predict_logits(model, images, precision=fit.precision), labels)
+
+
+def accuracy_of(logits: Tensor, labels: Tensor) -> Estimate:
+    """Return the accuracy of logits, (n, classes), against labels, (n,).
+
+    Raises:
+        FloatingPointError: If an output is not finite.
+    """
     if not bool(torch.isfinite(logits).all()):
         raise FloatingPointError("an output on the test images is not finite")
     return accuracy((logits.argmax(1) == labels.cpu()).numpy())
@@ -58,26 +66,17 @@ def read(model: nn.Module, images: Tensor, labels: Tensor, fit: FitConfig) -> Es
 
 def fit_and_read(
     network: str, fit: FitConfig, release: Release, labels: LabelSplits, *, seed: int, device: str | torch.device
-) -> tuple[nn.Module | None, Estimate]:
+) -> tuple[Fitted | None, Estimate]:
     """Train ``network`` on ``release`` and return it with its test accuracy there; (None, NaN) if it crashed."""
 
-    nothing: tuple[nn.Module | None, Estimate] = (None, NOT_MEASURED)
+    nothing: tuple[Fitted | None, Estimate] = (None, NOT_MEASURED)
 
-    def ask() -> tuple[nn.Module | None, Estimate]:
-        model = fit_classifier(
-            network,
-            release.train,
-            labels.train,
-            release.validation,
-            labels.validation,
-            classes=labels.classes,
-            config=fit,
-            seed=seed,
-            device=device,
-        )
-        return model, read(model, release.test, labels.test, fit)
+    def answer() -> tuple[Fitted | None, Estimate]:
+        splits = (release.train, labels.train, release.validation, labels.validation)
+        fitted = train_classifier(network, *splits, classes=labels.classes, config=fit, seed=seed, device=device)
+        return fitted, read(fitted.network, release.test, labels.test, fit)
 
-    return attempt(network, ask, nothing)
+    return attempt(network, answer, nothing)
 
 
 def transferred_accuracy(

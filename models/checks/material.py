@@ -1,6 +1,7 @@
-"""What a battery judges: images by split, and their true labels."""
+"""What a battery judges: images by split, their true labels, and what else an adversary may hold."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +34,39 @@ class Release:
     def equals(self, other: "Release") -> bool:
         """Whether every pixel of every split is the same."""
         return all(torch.equal(getattr(self, split), getattr(other, split).to(self.train.device)) for split in SPLITS)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Latent codes of the inputs, from which a sanitiser draws its images. Row i is the same input as everywhere."""
+
+    train: Tensor
+    """(n, dimensions), float32."""
+    validation: Tensor
+    """(m, dimensions)."""
+    test: Tensor
+    """(k, dimensions)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no code.
+
+        Raises:
+            ValueError: If a split is not (n >= 1, dimensions) float32, all of as many dimensions.
+        """
+        parts = [getattr(self, split) for split in SPLITS]
+        shapes = [(tuple(part.shape), str(part.dtype)) for part in parts]
+        good = all(part.dim() == 2 and len(part) and part.dtype == torch.float32 for part in parts)
+        if not good or len({part.shape[1] for part in parts}) > 1:
+            raise ValueError(f"codes must be (n >= 1, dimensions) float32, of as many dimensions each; found {shapes}")
+
+
+class Further(NamedTuple):
+    """More honest releases of the sanitiser under judgement, of other inputs or other noise."""
+
+    images: Tensor
+    """(n, 3, size, size), uint8, as published."""
+    labels: Tensor
+    """True identities of their inputs, (n,), int64."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ References:
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 from scipy import stats as scipy_stats
 
@@ -32,6 +33,8 @@ class Estimate:
     value: float
     low: float
     high: float
+    answers: tuple[bytes, ...] = field(default=(), compare=False, repr=False)
+    """Of an accuracy, which test images were read correctly, as ``pack_answers`` packs them, a training an entry."""
 
 
 def clopper_pearson(successes: int, trials: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -70,7 +73,25 @@ def accuracy(correct: ArrayLike, *, confidence: float = CONFIDENCE) -> Estimate:
     answers = np.asarray(correct, dtype=bool).ravel()
     successes = int(answers.sum())
     low, high = clopper_pearson(successes, answers.size, confidence=confidence)
-    return Estimate(successes / answers.size, low, high)
+    return Estimate(successes / answers.size, low, high, (pack_answers(answers),))
+
+
+def pack_answers(correct: ArrayLike) -> bytes:
+    """Return (n,) booleans as bits, eight a byte, to be kept beside an accuracy."""
+    return np.packbits(np.asarray(correct, dtype=bool).ravel()).tobytes()
+
+
+def unpack_answers(packed: Sequence[bytes], images: int) -> NDArray[np.bool_]:
+    """Return (len(packed), images) booleans from what ``pack_answers`` returned.
+
+    Raises:
+        ValueError: If an entry does not hold ``images`` answers.
+    """
+    wrong = [len(bits) for bits in packed if len(bits) != (images + 7) // 8]
+    if wrong:
+        raise ValueError(f"answers for {images} images take {(images + 7) // 8} bytes; found {wrong[0]}")
+    rows = np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(len(packed), -1)
+    return np.unpackbits(rows, axis=1, count=images).astype(bool)
 
 
 def mean_accuracy(accuracies: ArrayLike, images: int, *, confidence: float = CONFIDENCE) -> Estimate:
@@ -215,7 +236,8 @@ def pooled_auc(negative: ArrayLike, positive: ArrayLike, pool: int, *, confidenc
 
 def _of_pools(value: float, low: float, high: float, pool: int) -> Estimate:
     """Turn differences of one image's scores, in standard deviations of a difference, into AUCs of pools."""
-    return Estimate(*(float(special.ndtr(math.sqrt(pool) * ratio)) for ratio in (value, low, high)))
+    areas = [float(special.ndtr(math.sqrt(pool) * ratio)) for ratio in (value, low, high)]
+    return Estimate(areas[0], areas[1], areas[2])
 
 
 def best_threshold(negative: ArrayLike, positive: ArrayLike) -> float:

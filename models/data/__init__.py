@@ -5,7 +5,15 @@ from models.data.dataset import DataError, FaceData, Origin, face_data
 from models.data.ferg import FergConfig
 from models.data.folder import FolderConfig, load_folder
 from models.data.listing import load_files
-from models.data.loading import attributes_in, data_problems, described, identities_in, load_faces, load_splits
+from models.data.loading import (
+    attributes_in,
+    data_problems,
+    described,
+    identities_in,
+    load_faces,
+    load_splits,
+    split_sizes,
+)
 from models.data.mug import MugConfig
 from models.data.procedural import ProceduralConfig, procedural_faces
 from models.data.splits import SPLITS, SplitConfig, Splits, split_faces
@@ -33,4 +41,5 @@ __all__ = [
     "load_splits",
     "procedural_faces",
     "split_faces",
+    "split_sizes",
 ]

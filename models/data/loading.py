@@ -110,18 +110,28 @@ def data_problems(mapping: Mapping[str, Any], cache: Path | None = None) -> list
     Notes:
         Draws no faces; reads and checks every image file, which ``load_faces`` then need not do again.
     """
-    request = _request(mapping)
     try:
-        if not isinstance(request.source, ProceduralConfig):
-            split_faces(_from_files(request.source, request.problems, cache), request.split)
-        elif request.problems:
-            return list(request.problems)
-        else:
-            labels = procedural_labels(request.source)
-            split_labels(*labels, person_names(request.source.identities), EXPRESSIONS, request.split)
+        split_sizes(mapping, cache)
     except DataError as error:
         return list(error.problems)
     return []
+
+
+def split_sizes(mapping: Mapping[str, Any], cache: Path | None = None) -> dict[str, int]:
+    """Return how many images train, validation and test will have; draws no faces.
+
+    Raises:
+        DataError: As ``load_splits``.
+    """
+    request = _request(mapping)
+    if not isinstance(request.source, ProceduralConfig):
+        splits = split_faces(_from_files(request.source, request.problems, cache), request.split)
+    elif request.problems:
+        raise DataError(request.problems)
+    else:
+        labels = procedural_labels(request.source)
+        splits = split_labels(*labels, person_names(request.source.identities), EXPRESSIONS, request.split)
+    return {name: len(getattr(splits, name)) for name in SPLITS}
 
 
 def described(mapping: Mapping[str, Any], cache: Path | None = None) -> str | None:
@@ -134,6 +144,8 @@ def described(mapping: Mapping[str, Any], cache: Path | None = None) -> str | No
         return None
     data, splits = load_splits(mapping, cache)
     sizes = ", ".join(f"{name} {len(getattr(splits, name)):,}" for name in SPLITS)
+    if kept := len(data.images) - sum(len(getattr(splits, name)) for name in SPLITS):
+        sizes += f", kept for the audit {kept:,}"
     text = f"{len(data.images):,} images of {len(data.identity_names):,} people"
     text += f", {len(data.expression_names)} expressions; {sizes}"
     left_out = data.origin.left_out if data.origin else ()

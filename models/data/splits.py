@@ -4,6 +4,9 @@ By image, for closed-set identification: the people of the test images are those
 needs images in each of the three splits, which are stratified by person and expression. By identity: nobody is in two
 splits. Or as the publishers of the data divided them. Splits are disjoint; no group of images that is drawn (such as
 the frames of one take), and no two images with the same pixels, lie on two sides.
+
+A fourth part, ``audit``, can be kept from all three: a search never sees it, and ``study.audit`` judges on it in the
+place of the test images.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from models.data.dataset import DataError, FaceData, Origin
 from models.data.units import joined, same_pixels
 
 SPLITS = ("train", "validation", "test")
+AUDIT = "audit"
+PARTS = (*SPLITS, AUDIT)
+JUDGED = ("test", AUDIT)
 BY = ("image", "identity", "official")
 DUPLICATES = ("refuse", "together")
 
@@ -26,7 +32,10 @@ _NAMED = 10  # names listed before "and so many more"
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Shares of the images (or of people, or of groups, whatever stays together); they sum to 1."""
+    """Shares of the images (or of people, or of groups, whatever stays together).
+
+    Those of train, validation and test sum to 1 and divide what the audit leaves.
+    """
 
     train: float = 2 / 3
     """Share that models are fitted on, > 0."""
@@ -40,6 +49,11 @@ class SplitConfig:
     """What is divided: images of each person, people, or nothing, because the publishers did ("official")."""
     duplicates: str = "refuse"
     """What happens if two images with the same pixels come to lie in two splits: "refuse", or keep them "together"."""
+    audit: float = 0.0
+    """Share of all images that is kept from train, validation and test, in [0, 1); of the publishers' test images where
+    ``by`` is "official"."""
+    judged: str = "test"
+    """Which part ``Splits.test`` holds: "test", or "audit" once the search is over."""
 
     def problems(self) -> list[str]:
         """Say what is out of range, one line a field; none if all is well.
@@ -57,19 +71,25 @@ class SplitConfig:
             found.append(f"train + validation + test = {sum(shares):g}; must be 1")
         if self.seed < 0:
             found.append(f"seed = {self.seed}; must be a whole number >= 0")
-        for name, value, permitted in (("by", self.by, BY), ("duplicates", self.duplicates, DUPLICATES)):
+        if not 0 <= self.audit < 1:
+            found.append(f"audit = {self.audit}; must lie between 0 and 1, 0 included and 1 excluded")
+        names = (("by", self.by, BY), ("duplicates", self.duplicates, DUPLICATES), ("judged", self.judged, JUDGED))
+        for name, value, permitted in names:
             if value not in permitted:
                 found.append(f"{name} = {value!r}; must be one of {', '.join(permitted)}")
+        if self.judged == AUDIT and self.audit == 0:
+            found.append("judged = 'audit', but audit = 0 keeps no images for it; give audit a share such as 0.1")
         return found
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Positions of the images of each split, int64, ascending; disjoint, together all images."""
+    """Positions of the images of each split, int64, ascending; disjoint, with the part not judged on all images."""
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    """Those to judge on: of the part that ``SplitConfig.judged`` names."""
 
 
 def split_faces(data: FaceData, config: SplitConfig) -> Splits:
@@ -126,16 +146,25 @@ def split_labels(
     if problems:
         raise DataError(problems)
     units = _units(identity, config, origin)
-    split = _drawn(identity, expression, units, config) if config.by != "official" else _official(origin)
+    if config.by != "official":
+        split = _drawn(identity, expression, units, config)
+    else:
+        split = _official(identity, expression, origin, config)
     if config.by == "image":
         problems += _closed_set_problems(split, identity, identity_names, units)
     else:
         problems += _empty_split_problems(split, units)
+    if config.audit and not (split == PARTS.index(AUDIT)).any():
+        problems.append(
+            f"data.split.audit = {config.audit:g} keeps no image of {len(split)}; raise it, add images, or give 0"
+        )
     problems += _expression_problems(split, expression, expression_names)
     problems += _duplicate_problems(split, origin) if origin else []
     if problems:
         raise DataError(problems)
-    train, validation, test = (np.flatnonzero(split == number) for number in range(len(SPLITS)))
+    train, validation, test = (
+        np.flatnonzero(split == PARTS.index(name)) for name in ("train", "validation", config.judged)
+    )
     return Splits(train, validation, test)
 
 
@@ -157,15 +186,27 @@ def _drawn(identity: np.ndarray, expression: np.ndarray, units: np.ndarray, conf
         people, cells = np.zeros_like(people), np.zeros_like(cells)
     order = _shuffled_by_cell(people, cells, config.seed)
     split = np.empty(len(first), np.int64)
-    split[order] = _interleaved(len(first), (config.train, config.validation, config.test))
+    split[order] = _interleaved(len(first), _shares(config))
     _give_everyone_a_place(split, people, order)
     return split[units]
 
 
-def _official(origin: Origin | None) -> np.ndarray:
+def _shares(config: SplitConfig) -> tuple[float, ...]:
+    """Shares of ``PARTS`` in all images, up to a common factor."""
+    shares = (config.train, config.validation, config.test)
+    return (*(share * (1 - config.audit) for share in shares), sum(shares) * config.audit)
+
+
+def _official(identity: np.ndarray, expression: np.ndarray, origin: Origin | None, config: SplitConfig) -> np.ndarray:
+    """The publishers' division; the audit, of which they know nothing, takes its share of their test images."""
     assert origin is not None
     assert origin.official is not None
-    return origin.official
+    split = origin.official.copy()
+    test = np.flatnonzero(split == PARTS.index("test"))
+    order = _shuffled_by_cell(identity[test], expression[test], config.seed)
+    kept = _interleaved(len(test), (1 - config.audit, config.audit)) == 1
+    split[test[order[kept]]] = PARTS.index(AUDIT)
+    return split
 
 
 def _shuffled_by_cell(identity: np.ndarray, expression: np.ndarray, seed: int) -> np.ndarray:
@@ -176,7 +217,7 @@ def _shuffled_by_cell(identity: np.ndarray, expression: np.ndarray, seed: int) -
     return np.lexsort((generator.random(len(identity)), cells, people))
 
 
-def _interleaved(count: int, shares: tuple[float, float, float]) -> np.ndarray:
+def _interleaved(count: int, shares: tuple[float, ...]) -> np.ndarray:
     """Sequence of split numbers, (count,), in which every stretch holds the splits in about their shares."""
     exact = np.array(shares) / sum(shares) * count
     sizes = np.floor(exact).astype(np.int64)
@@ -186,21 +227,26 @@ def _interleaved(count: int, shares: tuple[float, float, float]) -> np.ndarray:
 
 
 def _give_everyone_a_place(split: np.ndarray, identity: np.ndarray, order: np.ndarray) -> None:
-    """Move images of people who miss a split, from the split where they have most, if they have enough images."""
-    table = np.zeros((identity.max(initial=-1) + 1, len(SPLITS)), np.int64)
+    """Move images of people who miss a split, from the part where they have most, if they have enough images.
+
+    The audit can do without a person; the splits cannot, so they get its last image where there is no other.
+    """
+    audit = PARTS.index(AUDIT)
+    table = np.zeros((identity.max(initial=-1) + 1, len(PARTS)), np.int64)
     np.add.at(table, (identity, split), 1)
-    for person in np.flatnonzero((table == 0).any(axis=1) & (table.sum(axis=1) > 1)):
+    for person in np.flatnonzero((table[:, :audit] == 0).any(axis=1) & (table.sum(axis=1) > 1)):
         own = order[identity[order] == person]
         for number in range(len(SPLITS)):
-            counts = np.bincount(split[own], minlength=len(SPLITS))
-            if counts[number] == 0 and counts.max() > 1:
-                split[own[split[own] == counts.argmax()][0]] = number
+            counts = np.bincount(split[own], minlength=len(PARTS))
+            giver = int(counts.argmax()) if counts.max() > 1 else audit
+            if counts[number] == 0 and counts[giver] > 0 and (giver == audit or counts[giver] > 1):
+                split[own[split[own] == giver][0]] = number
 
 
 def _closed_set_problems(split: np.ndarray, identity: np.ndarray, names: Sequence[str], units: np.ndarray) -> list[str]:
-    table = np.zeros((len(names), len(SPLITS)), np.int64)
+    table = np.zeros((len(names), len(PARTS)), np.int64)
     np.add.at(table, (identity, split), 1)
-    missing = np.flatnonzero((table == 0).any(axis=1))
+    missing = np.flatnonzero((table[:, : len(SPLITS)] == 0).any(axis=1))
     if not len(missing):
         return []
     told = [f"{names[person]} ({_count(int(table[person].sum()), 'image')})" for person in missing.tolist()]
@@ -229,7 +275,7 @@ def _duplicate_problems(split: np.ndarray, origin: Origin) -> list[str]:
     if not len(apart):
         return []
     told = [
-        f"{origin.files[image]} ({SPLITS[split[image]]}) = {origin.files[first[image]]} ({SPLITS[split[first[image]]]})"
+        f"{origin.files[image]} ({PARTS[split[image]]}) = {origin.files[first[image]]} ({PARTS[split[first[image]]]})"
         for image in apart.tolist()
     ]
     return [

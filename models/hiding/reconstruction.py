@@ -3,10 +3,13 @@
 import math
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.checks.statistics import clopper_pearson
-from models.image_quality import psnr, ssim, to_float
+from models.checks.fitting import predict_logits
+from models.checks.material import LabelSplits
+from models.checks.statistics import accuracy, clopper_pearson, majority_share
+from models.hiding.payload import Revealed
+from models.image_quality import psnr, ssim, to_float, to_uint8
 from models.measurement import Measurement
 
 EQUAL_PSNR = 99.0
@@ -48,6 +51,25 @@ def bit_errors(probabilities: np.ndarray, bits: np.ndarray) -> dict[str, Measure
     rate, low, high = _mean(wrong.mean(1))
     exact_low, exact_high = clopper_pearson(int(wrong.sum()), wrong.size)
     return {"bit_error_rate": Measurement(rate, min(low, exact_low), max(high, exact_high), chance=0.5)}
+
+
+def secret_accuracy(revealed: Revealed, truth: LabelSplits, reader: nn.Module | None) -> Measurement:
+    """Return how often the revealed secret of a test image names the right person.
+
+    Args:
+        revealed: Of the test images.
+        truth: Identities.
+        reader: Adversary that was trained on original images, which reads an image secret, since a person would look at
+            it; None where there is none, and then an image secret's accuracy is not measured.
+    """
+    read = revealed.identity
+    if read is None:
+        if reader is None:
+            return Measurement.not_measured(chance=1 / truth.classes)
+        read = predict_logits(reader, to_uint8(revealed.images.cpu())).argmax(1)
+    found = accuracy((read.cpu() == truth.test).numpy())
+    majority = majority_share(truth.test.numpy())
+    return Measurement(found.value, found.low, found.high, chance=1 / truth.classes, majority=majority)
 
 
 def _finite_psnr(estimate: Tensor, reference: Tensor) -> Tensor:

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from models.channel import Channel
 from models.checkpoints import Saved, cached
-from models.hiding import learned
 from models.hiding.carriers import Carrier, KeyedCarrier, LearnedCarrier, NoCarrier, SampledCarrier, Sanitised
 from models.hiding.codec import Codec, train_codec
 from models.hiding.config import SubversionConfig
+from models.hiding.finished import FinishedSubverter, Handed, Read, carries_image, learned_bits
 from models.hiding.key import Key
 from models.hiding.learned import LearnedData, LearnedTraining
 from models.hiding.learned.fine_tuning import FineTuning
-from models.hiding.payload import IdentityPayload, ImagePayload, Payload, Revealed, identity_prototypes
+from models.hiding.payload import IdentityPayload, ImagePayload, Payload, identity_prototypes
 from models.hiding.sampled import NoiseExtractor, train_extractor
+from models.parallel import WHOLE, BatchShare
 from models.ppgan.config import PPGANConfig
 from models.ppgan.generator import Generator
 from models.ppgan.training import TrainingSet
-from models.randomness import numpy_generator
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,8 @@ class Workshop:
     """"cpu" or "cuda"."""
     cache: Path
     """Folder of the cache."""
-
-
-@dataclass(frozen=True)
-class Handed:
-    """What the subverter hands out."""
-
-    images: Tensor
-    """(n, 3, size, size), uint8, before the channel."""
-    bits: np.ndarray | None
-    """Payload, (n, count) uint8; None where the payload is an image."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """What the subverter reads."""
-
-    revealed: Revealed
-    probabilities: np.ndarray | None
-    """Of each payload bit being 1, (n, count) float32; None where the payload is an image."""
+    share: BatchShare = WHOLE
+    """Of every batch of a learned embedder's training, where several workers train at once."""
 
 
 class Subverter:
@@ -92,8 +75,7 @@ class Subverter:
         self.key = Key.from_seed(seed)
         self.training: LearnedTraining | None = None
         self.fine_tuning: FineTuning | None = None
-        self.carries_image = config.family == "learned" and config.learned.payload == "image" and config.strength > 0
-        self.payload: Payload | None = None if self.carries_image else _payload(config, workshop)
+        self.payload: Payload | None = None if carries_image(config) else _payload(config, workshop)
         self.carrier = self._carrier(workshop)
 
     def _carrier(self, workshop: Workshop) -> Carrier:
@@ -108,7 +90,7 @@ class Subverter:
                 workshop.generator, extractor, self.key, workshop.channel, config.sampled, workshop.identities
             )
         lossless = workshop.channel.lossless
-        count = self._carried_bits(lossless=lossless)
+        count = learned_bits(config, self.payload, lossless=lossless)
         self.training = LearnedTraining(
             config.learned,
             self._learned_data(workshop),
@@ -116,17 +98,9 @@ class Subverter:
             strength=config.strength,
             seed=self.seed,
             channel=None if lossless else workshop.channel,
+            share=workshop.share,
         )
         return LearnedCarrier(self.training.embedder, self.training.extractor, self.key, config.learned, lossless)
-
-    def _carried_bits(self, *, lossless: bool) -> int:
-        learned_config = self.config.learned
-        count = 0 if self.payload is None else self.payload.bits
-        if lossless or learned_config.key == "none":
-            return count
-        return learned.carried_bits(
-            count, nonce_bits=learned_config.nonce_bits, repetition=learned_config.nonce_repetition
-        )
 
     def _learned_data(self, workshop: Workshop) -> LearnedData:
         train, device = workshop.train, workshop.device
@@ -205,19 +179,29 @@ class Subverter:
             sanitised: Inputs and covers.
             name: Names the set of images, so that each has random numbers of its own.
         """
-        if self.payload is None:
-            assert self.training is not None  # only the learned family carries an image as an image
-            return Handed(learned.embed_images(self.training.embedder, sanitised.covers, sanitised.inputs), None)
-        bits = self.payload.encode(sanitised.inputs, sanitised.identity)
-        return Handed(self.carrier.embed(sanitised, bits, numpy_generator(self.seed, "embed", name)), bits)
+        return self.finished.embed(sanitised, name=name)
 
     def reveal(self, received: Tensor, key: Key | None = None) -> Read:
         """Read what came through the channel, (n, 3, size, size) uint8, with ``key`` or the subverter's own."""
-        if self.payload is None:
-            assert self.training is not None
-            return Read(Revealed(learned.extract_images(self.training.extractor, received), None), None)
-        probabilities = self.carrier.extract(received, self.payload.bits, key)
-        return Read(self.payload.reveal(probabilities), probabilities)
+        return self.finished.reveal(received, key)
+
+    @property
+    def finished(self) -> FinishedSubverter:
+        """What hides and reveals, as far as it is trained."""
+        workshop = self._workshop
+        return FinishedSubverter(
+            config=self.config,
+            ppgan=workshop.ppgan,
+            channel=workshop.channel,
+            key=self.key,
+            seed=self.seed,
+            data=workshop.fingerprint["data"],
+            size=workshop.train.inputs.shape[-1],
+            identities=workshop.identities,
+            generator=self.generator,
+            payload=self.payload,
+            carrier=self.carrier,
+        )
 
 
 def _payload(config: SubversionConfig, workshop: Workshop) -> Payload:

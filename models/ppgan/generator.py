@@ -4,14 +4,15 @@ PPRL-VGAN's variational generator (Chen, Konrad, Ishwar, "VGAN-Based Image Repre
 Privacy-Preserving Facial Expression Recognition", CVPR workshops 2018). Differences: any
 power-of-two size from 16 (the published network is the one for 64 x 64 and width 32), and in the ``anchored`` recipe
 kernels of 4, a narrower decoder, a free log-variance and no dropout. Also in ``paper``: transposed convolutions have
-kernels of 4, dropout takes whole planes, and RMSprop has torch's defaults beside its rate.
+kernels of 4, dropout takes whole planes, and RMSprop has torch's defaults beside its rate. Convolutions have no bias
+where batch normalisation follows, which cancels it: on a processor a transposed convolution's bias takes as long to
+differentiate as its input.
 """
 
 import math
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.ppgan.config import PPGANConfig
@@ -36,7 +37,7 @@ class Generator(nn.Module):
         widths = [config.width * min(2**i, 8) for i in range(depth)]
         layers: list[nn.Module] = []
         for before, after in pairwise([3, *widths]):
-            layers += [nn.Conv2d(before, after, kernel, 2, (kernel - 1) // 2), nn.BatchNorm2d(after)]
+            layers += [nn.Conv2d(before, after, kernel, 2, (kernel - 1) // 2, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.Dropout2d(0.3)] if self.published else []
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.encoder = nn.Sequential(*layers)
@@ -49,7 +50,7 @@ class Generator(nn.Module):
         self.spread = nn.Linear(config.latent + identities, self.base * 16)
         layers = []
         for before, after in pairwise(planes):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after)]
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.decoder = nn.Sequential(*layers, nn.ConvTranspose2d(planes[-1], 3, 4, 2, 1), nn.Tanh())
 
@@ -63,7 +64,8 @@ class Generator(nn.Module):
 
     def decode(self, code: Tensor, target: Tensor) -> Tensor:
         """Return images (n, 3, size, size) in [-1, 1] of codes (n, latent) and target identities (n,) int64."""
-        one_hot = F.one_hot(target, self.identities).to(code.dtype)
+        # Not F.one_hot, which looks at the values: it would wait for the device in every step.
+        one_hot = (target[:, None] == torch.arange(self.identities, device=target.device)).to(code.dtype)
         features = self.spread(torch.cat([code, one_hot], dim=1))
         return self.decoder(features.view(-1, self.base, 4, 4)).float()
 

@@ -1,6 +1,8 @@
 """Training of the PP-GAN: one update after the other, nothing of scheduling or storage."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -8,11 +10,12 @@ from torch import Tensor, nn
 
 from models.image_quality import ssim, to_float
 from models.losses import distance_to_uniform, require_finite, update
+from models.parallel import WHOLE, BatchShare
 from models.ppgan.config import PPGANConfig
 from models.ppgan.critics import Critic, build_critic
 from models.ppgan.generator import Generator, kl_divergence, sample_code
 from models.randomness import seeded
-from models.runtime import reduced_precision
+from models.runtime import training_precision
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ class IdentityAdversaries(nn.Module):
 class PPGANTraining:
     """Networks and optimisers of a training. Draws from torch's global generators, which :func:`train_ppgan` seeds."""
 
-    def __init__(self, config: PPGANConfig, training_set: TrainingSet) -> None:
-        self.config, self.data = config, training_set
+    def __init__(self, config: PPGANConfig, training_set: TrainingSet, share: BatchShare = WHOLE) -> None:
+        self.config, self.data, self.share = config, training_set, share
         device = training_set.images.device
         size, identities = training_set.images.shape[-1], training_set.identities
         generator = Generator(config, size=size, identities=identities)
@@ -99,8 +102,8 @@ class PPGANTraining:
         else:
             kept += list(self.adversaries.expression.parameters())
             against += [*self.adversaries.on_code.parameters(), *self.adversaries.on_image.parameters()]
-            self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99))
-            self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99))
+            self.generator_optimiser = torch.optim.Adam(kept, config.learning_rate, betas=(0.5, 0.99), fused=True)
+            self.critic_optimiser = torch.optim.Adam(against, config.learning_rate, betas=(0.5, 0.99), fused=True)
 
         self.steps_done = 0
 
@@ -108,11 +111,12 @@ class PPGANTraining:
         """Update the critic once, then the generator, and return the losses as scalars still on the device."""
         self._set_learning_rate()
         batch = self.draw()
-        sanitised = self.sanitise(batch)
-        losses = self.critic_step(batch, sanitised)
-        losses |= self._generator_step(batch, sanitised)
-        if self.config.recipe == "paper":  # two generator steps for one of the critic, as published
-            losses |= self._generator_step(batch, self.sanitise(batch))
+        with self.share.own_random():
+            sanitised = self.sanitise(batch)
+            losses = self.critic_step(batch, sanitised)
+            losses |= self._generator_step(batch, sanitised)
+            if self.config.recipe == "paper":  # two generator steps for one of the critic, as published
+                losses |= self._generator_step(batch, self.sanitise(batch))
         return losses
 
     def _set_learning_rate(self) -> None:
@@ -126,7 +130,7 @@ class PPGANTraining:
                 group["lr"] = self.config.learning_rate * min(1.0, 2.0 * share_left)
 
     def draw(self) -> Batch:
-        """Draw a batch from the training set and the identities to ask for."""
+        """Draw a batch from the training set and the identities to ask for; of several workers each its share."""
         data, config = self.data, self.config
         device, count = data.images.device, data.images.shape[0]
         rows = torch.randint(count, (config.batch_size,), device=device)
@@ -134,12 +138,14 @@ class PPGANTraining:
         identity = data.identity[rows]
         anchored = config.batch_size // 2 if config.recipe == "anchored" else 0
         target = torch.cat([identity[:anchored], target[anchored:]])
+        rows, target, identity = (self.share.of(part) for part in (rows, target, identity))
+        anchored //= self.share.workers
         images = to_float(data.images[rows]).contiguous(memory_format=torch.channels_last)
         return Batch(rows, images, identity, data.expression[rows], target, anchored)
 
     def sanitise(self, batch: Batch) -> Sanitised:
         """Return what the generator makes of a batch, with noise in the code."""
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             mean, log_variance = self.generator.encode(batch.images)
             code = sample_code(mean, log_variance, torch.randn_like(mean))
             return Sanitised(mean, log_variance, code, self.generator.decode(code, batch.target))
@@ -147,20 +153,21 @@ class PPGANTraining:
     def critic_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
         """Update the critic and the identity adversaries once and return their losses."""
         images, code = sanitised.images.detach(), sanitised.code.detach()
-        with reduced_precision(images.device):
+        with training_precision(images.device):
             losses = {"critic": critic_loss(self.critic, batch, images, self.config)}
             if self.config.recipe == "anchored":
                 adversaries, rest = self.adversaries, slice(batch.anchored, None)
                 losses["adversary_code"] = F.cross_entropy(adversaries.on_code(code).float(), batch.identity)
                 on_image = adversaries.on_image(images[rest]).float()
                 losses["adversary_image"] = F.cross_entropy(on_image, batch.identity[rest])
-        update(self.critic_optimiser, torch.stack(list(losses.values())).sum())
+        update(self.critic_optimiser, torch.stack(list(losses.values())).sum(), self.share)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generator_step(self, batch: Batch, sanitised: Sanitised) -> dict[str, Tensor]:
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             terms = self.generator_terms(batch, sanitised)
-        update(self.generator_optimiser, torch.stack([weight * loss for weight, loss in terms.values()]).sum())
+        total = torch.stack([weight * loss for weight, loss in terms.values()]).sum()
+        update(self.generator_optimiser, total, self.share)
         return {name: loss.detach() for name, (_, loss) in terms.items()}
 
     def generator_terms(self, batch: Batch, sanitised: Sanitised) -> dict[str, tuple[float, Tensor]]:
@@ -190,6 +197,35 @@ class PPGANTraining:
             "conceal_image": (weight, conceal_image),
         }
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to continue but the random state: networks, optimisers, steps done."""
+        return {name: part.state_dict() for name, part in self._parts().items()} | {"steps_done": self.steps_done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.steps_done = state["steps_done"]
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "critic": self.critic,
+            "adversaries": self.adversaries,
+            "generator_optimiser": self.generator_optimiser,
+            "critic_optimiser": self.critic_optimiser,
+        }
+
+
+class Snapshots(Protocol):
+    """Where a long training keeps its state, to go on after it was lost."""
+
+    def latest(self) -> Mapping[str, Any] | None:
+        """Return the newest state, None if there is none."""
+
+    def after(self, step: int, state: Callable[[], dict[str, Any]]) -> None:
+        """Take note that a step is done; ``state`` makes the state that may be kept."""
+
 
 def critic_loss(critic: Critic, batch: Batch, synthetic: Tensor, config: PPGANConfig) -> Tensor:
     """Return the sum of the discriminator's three terms under the weights of ``config``, with smoothed labels.
@@ -215,6 +251,8 @@ def train_ppgan(
     *,
     seed: int,
     report_every: int = 50,
+    share: BatchShare = WHOLE,
+    snapshots: Snapshots | None = None,
 ) -> tuple[Generator, list[dict[str, float]]]:
     """Train a PP-GAN from scratch.
 
@@ -223,6 +261,8 @@ def train_ppgan(
         training_set: The train split, on the device to train on.
         seed: Seed of the initial weights, the batches, the noise and the dropout.
         report_every: Steps between two reports.
+        share: This worker's part of every batch; all workers call this at once.
+        snapshots: Where to keep the state from time to time, and to take it up from; None: nowhere.
 
     Returns:
         The generator in evaluation mode, and the losses of each report.
@@ -233,13 +273,35 @@ def train_ppgan(
     Notes:
         The same seed gives the same weights on the same kind of machine. The global random state is left as it was.
     """
-    history = []
+    history: list[dict[str, float]] = []
     with seeded(seed, "ppgan"):
-        training = PPGANTraining(config, training_set)
-        for step in range(1, config.steps + 1):
+        training = PPGANTraining(config, training_set, share)
+        done = 0
+        if snapshots is not None and (state := snapshots.latest()) is not None:
+            done, history = state["step"], list(state["history"])
+            training.load_state_dict(state["training"])
+            _set_random_state(state["random"])
+        for step in range(done + 1, config.steps + 1):
             losses = training.step()
             if step % report_every == 0 or step == config.steps:
-                report = {name: float(loss) for name, loss in losses.items()}
+                values = torch.stack(list(losses.values())).tolist()  # the device is waited for once a report
+                report = dict(zip(losses, values, strict=True))
                 require_finite(report, f"PP-GAN, step {step}")
                 history.append({"step": float(step), **report})
+            if snapshots is not None:
+                snapshots.after(step, lambda: _state(training, step, history))  # noqa: B023 - called at once
+        share.average_statistics(training.generator)
     return training.generator.eval(), history
+
+
+def _state(training: PPGANTraining, step: int, history: list[dict[str, float]]) -> dict[str, Any]:
+    random = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        random["cuda"] = torch.cuda.get_rng_state()
+    return {"step": step, "history": history, "training": training.state_dict(), "random": random}
+
+
+def _set_random_state(state: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(state["cpu"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -8,9 +8,10 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.image_quality import ssim, to_float
 from models.losses import require_finite, update
@@ -40,11 +41,29 @@ class PublicMaterial:
     """Public people that show when it has reached its plateau, (m, 3, size, size), uint8."""
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class PlateauConfig(Protocol):
+    """What ends a training; the fields of ``JudgeConfig`` that say so."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def evaluate_every(self) -> int: ...
+    @property
+    def patience(self) -> int: ...
+    @property
+    def tolerance(self) -> float: ...
+
+
 @dataclass(frozen=True)
-class FittedDecoder:
+class FittedDecoder(Generic[Network]):
     """A judge after its training."""
 
-    decoder: Decoder
+    decoder: Network
     """As it was at its best look, frozen."""
     converged: bool
     score: float
@@ -69,7 +88,7 @@ def fit_judge(
     settings: JudgeConfig,
     *,
     seed: int,
-) -> FittedDecoder:
+) -> FittedDecoder[Decoder]:
     """Train one of ``judging_config.DECODERS`` to its plateau.
 
     Args:
@@ -112,8 +131,8 @@ def fit_judge(
 
 
 def to_plateau(
-    decoder: Decoder, loss: Callable[[], Tensor], score: Callable[[], float], settings: JudgeConfig
-) -> FittedDecoder:
+    decoder: Network, loss: Callable[[], Tensor], score: Callable[[], float], settings: PlateauConfig
+) -> FittedDecoder[Network]:
     """Train until looks bring nothing more at two learning rates in turn, or until the steps are used up.
 
     Args:

@@ -27,13 +27,15 @@ def test_select_writes_the_best_configurations_first(make_study: MakeStudy, tmp_
     assert main(["select", str(folder), "--top", "3", "--output", str(output)]) == 0
     document = yaml.safe_load(output.read_text())
     assert (document["study"], document["schema_version"]) == ("keyed-or-learned", 1)
-    assert "largest reconstruction_ssim" in document["rule"]
+    assert document["rule"] == "best"
+    assert document["config"] == {"study": {"name": "keyed-or-learned"}, "budget": {"trials": 24}}
     found = document["configurations"]
+    assert "largest reconstruction_ssim" in found[0]["evidence"]["why"]
     assert found[0]["trial"] == 12
     values = [item["objectives"]["reconstruction_ssim"] for item in found]
     assert values == sorted(values, reverse=True)
     assert set(found[0]) == {
-        "trial", "parameters", "objectives", "constraints", "feasible", "outcome", "seed"
+        "trial", "parameters", "objectives", "constraints", "feasible", "outcome", "seed", "evidence"
     }  # fmt: skip
     assert found[0]["feasible"] is True
     assert found[0]["seed"] == 1012

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from analysis.gallery import WIDEST, embed, gallery_path
+from analysis.gallery import THUMBNAIL, WIDEST, embed, gallery_path
 from analysis.records import load_study
 from analysis.report import build_report, write_report
 from analysis.summary import summarise
@@ -85,7 +85,9 @@ def test_every_figure_has_its_place_and_titled_axes(whole: tuple[str, Page]) -> 
     _, page = whole
     figures = page.json["figures"]
     strata = {"front-strata-strong_identity_accuracy", "front-strata-steganalysis_auc"}
-    assert set(figures) == {"front-joint", "front-families", "margins", "progress", "parallel", *strata}
+    course = {"progress", "hypervolume", "outcomes"}
+    others = {"front-joint", "front-families", "margins", "parallel", "importance"}
+    assert set(figures) == others | course | strata
     assert all(f"plot-{name}" in page.ids for name in figures)
     for name in ("front-joint", "margins", "progress"):
         layout = figures[name]["layout"]
@@ -98,7 +100,8 @@ def test_every_figure_has_its_place_and_titled_axes(whole: tuple[str, Page]) -> 
 def test_every_measured_trial_is_a_point_that_opens_its_panel(whole: tuple[str, Page]) -> None:
     _, page = whole
     data, figures = page.json["study-data"], page.json["figures"]
-    assert set(data["trials"]) == {str(trial) for trial in range(24)}
+    assert sorted(data["trials"]) == list(range(24))
+    assert data["trials"][0] == 12
     points = {t for trace in figures["front-joint"]["data"] for t in trace.get("customdata", ())}
     assert points == set(range(24)) - {9}
     lines = {t for trace in figures["parallel"]["data"] for t in trace.get("customdata", ()) if t is not None}
@@ -119,13 +122,14 @@ def test_feasible_points_differ_from_infeasible_ones_in_colour_and_in_shape(whol
 
 def test_the_panel_holds_configuration_checks_and_bounds(whole: tuple[str, Page]) -> None:
     _, page = whole
-    trial = page.json["study-data"]["trials"]["4"]
-    assert {item["name"]: item["value"] for item in trial["parameters"]}["subversion.family"] == "keyed"
-    strong = next(item for item in trial["checks"] if item["label"] == "Strong identity")
-    members = {item["name"]: item for item in strong["members"]}
-    assert members["high pass"]["at"] == pytest.approx(0.42)
-    assert members["bit plane"]["votes"] is False
-    assert page.json["study-data"]["trials"]["9"]["error"].startswith("FloatingPointError")
+    data = page.json["study-data"]
+    place = data["trials"].index(4)
+    assert {item["name"]: item["value"] for item in data["parameters"]}["subversion.family"][place] == "keyed"
+    strong = next(item for item in data["checks"] if item["label"] == "Strong identity")
+    members = {data["metrics"][item["metric"]]["name"]: item for item in strong["members"]}
+    assert members["high pass"]["at"] == pytest.approx(0.42)  # The same in all trials, so it is kept once.
+    assert data["metrics"][members["bit plane"]["metric"]]["votes"][place] is False
+    assert data["errors"]["9"].startswith("FloatingPointError")
 
 
 def test_text_of_the_study_can_neither_run_nor_break_the_page(make_study: MakeStudy) -> None:
@@ -139,15 +143,17 @@ def test_text_of_the_study_can_neither_run_nor_break_the_page(make_study: MakeSt
     html, page = build(folder)
     assert "<script>alert" not in html
     assert "<img src=x" not in html
-    assert page.json["study-data"]["trials"]["0"]["error"] == evil
+    assert page.json["study-data"]["errors"]["0"] == evil
 
 
-def test_galleries_are_embedded_small_and_missing_ones_are_named(make_study: MakeStudy) -> None:
+def test_thumbnails_are_embedded_and_missing_galleries_are_named(make_study: MakeStudy) -> None:
     folder = make_study(trials=4, crashed=(), galleries=(0, 1, 2))
     gallery_path(folder, 1).write_bytes(b"no picture")
     report = build_report(load_study(folder))
     data = Page(report.html).json["study-data"]
-    assert set(data["galleries"]) == {"0", "2"}
+    assert set(data["thumbnails"]) == {"0", "2"}
+    assert data["thumbnails"]["0"]["width"] == THUMBNAIL
+    assert len(data["thumbnails"]["0"]["uri"]) < 10_000
     assert any("no gallery for trial 3:" in warning for warning in report.warnings)
     assert any("gallery of trial 1 cannot be read" in warning for warning in report.warnings)
 
@@ -163,7 +169,7 @@ def test_pictures_have_words_for_those_who_cannot_see_them(whole: tuple[str, Pag
     html, page = whole
     assert page.images
     assert all(image["alt"] for image in page.images)
-    assert len(re.findall(r'class="plot"[^>]*role="img" aria-label="[^"]{30,}"', html)) == 7
+    assert len(re.findall(r'class="plot"[^>]*role="img" aria-label="[^"]{30,}"', html)) == 13
 
 
 def test_the_same_records_give_the_same_bytes(make_study: MakeStudy) -> None:

@@ -11,7 +11,7 @@ from analysis.controls import summarise_controls
 from analysis.fronts import bound_lines, family_fronts, front_mask, honest_point, joint_fronts
 from analysis.parallel import INACTIVE, parallel_axes
 from analysis.progress import completion_order, running_best, search_progress
-from analysis.ranking import best_feasible, ranked, worst_margin
+from analysis.ranking import best_feasible, ranked, total_violation
 from analysis.records import Study, load_study
 from analysis.strata import split, summarise
 
@@ -30,7 +30,7 @@ def test_feasible_trials_rank_before_all_others_and_by_the_objective(study: Stud
     count = int(feasible.sum())
     assert feasible[:count].all()
     assert (np.diff(study.objectives["reconstruction_ssim"][order[:count]]) <= 0).all()
-    assert (np.diff(worst_margin(study)[order[count:]]) >= 0).all()
+    assert (np.diff(total_violation(study)[order[count:]]) >= 0).all()
     assert sorted(order) == list(range(len(study)))
 
 

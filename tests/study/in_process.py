@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from study import driver
 from study.config import StudyConfig
+from study.packing import Packing
 from study.progress import Progress
 from study.resources import Plan
 from study.schedulers import Decision
@@ -77,7 +78,7 @@ def evaluate_all(config: StudyConfig, progress: Progress | None = None, die_afte
         finished.extend([task.number] if report.done else [])
 
     def run(
-        _: StudyConfig, share: Plan, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
+        _: StudyConfig, packing: Packing, searcher: StudySearcher, spending: Spending, stopping: EarlyStopping | None
     ) -> None:
         tune(searcher, stepped, stopping)
 

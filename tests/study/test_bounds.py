@@ -7,7 +7,16 @@ import math
 import pytest
 
 from models.measurement import Measurement
-from study.bounds import CLIP, MISSING, PASS, TOO_LITTLE_DATA, VIOLATION, check_bound, parse_bound
+from study.bounds import (
+    CLIP,
+    MISSING,
+    PASS,
+    TOO_LITTLE_DATA,
+    TOO_LITTLE_TRAINING,
+    VIOLATION,
+    check_bound,
+    parse_bound,
+)
 
 NAN = math.nan
 
@@ -138,3 +147,19 @@ def test_an_estimate_without_limits_gives_a_margin_but_no_verdict() -> None:
     result = check_bound(parse_bound("check", "a <= 0.5", 0.1), {"a": Measurement(0.4, NAN, NAN)})
     assert result.margin == pytest.approx(-1.0)
     assert result.verdict == TOO_LITTLE_DATA
+
+
+def test_an_adversary_that_was_still_learning_cannot_pass_and_can_still_violate() -> None:
+    bound = parse_bound("strong", "a <= 0.5", 0.1)
+
+    def verdict(value: float, half: float = 0.01, **more: Measurement) -> tuple[str, float]:
+        found = check_bound(bound, {"a.plain": measured(value, half, converged=False), **more})
+        return found.verdict, found.margin
+
+    assert verdict(0.3) == (TOO_LITTLE_TRAINING, pytest.approx(-2.0))  # the search's margin is as ever
+    assert verdict(0.7)[0] == VIOLATION
+    assert verdict(0.5, 0.1)[0] == TOO_LITTLE_DATA
+    assert verdict(0.3, **{"a.other": measured(0.3, 0.01)})[0] == TOO_LITTLE_TRAINING
+    assert verdict(0.3, **{"a.other": measured(0.9, 0.01)})[0] == VIOLATION
+    silent = {"a.plain": measured(0.3, 0.01, converged=False, votes=False), "a.other": measured(0.3, 0.01)}
+    assert check_bound(bound, silent).verdict == PASS

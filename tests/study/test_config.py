@@ -117,6 +117,17 @@ def test_an_unquoted_bound_is_understood_and_one_can_be_left_out(make_config: Ma
     assert [bound.text for bound in config.objective.bounds] == ["leak <= baseline + 0.2"]
 
 
+def test_a_bound_on_what_is_switched_off_is_refused_instead_of_failing_every_trial(make_config: MakeConfig) -> None:
+    with pytest.raises(ConfigError) as refused:
+        make_config("experiment=subverted_ppgan", "checks=thorough", "~checks.adversaries.inversion")
+    (problem,) = refused.value.problems
+    assert problem.startswith("checks.bounds.inversion.bound names inversion_ssim, which these settings switch off")
+    config = make_config(
+        "experiment=subverted_ppgan", "checks=thorough", "~checks.adversaries.inversion", "~checks.bounds.inversion"
+    )
+    assert "inversion" not in [bound.check for bound in config.objective.bounds]
+
+
 def test_a_selection_of_an_earlier_study_is_tried_first(make_config: MakeConfig, tmp_path: Path) -> None:
     best = tmp_path / "best.yaml"
     chosen = {"trial": 12, "parameters": {"shape": "round", "x": 0.25, "y": None}, "objectives": {"quality": 0.8}}

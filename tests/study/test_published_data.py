@@ -23,8 +23,8 @@ def test_a_dry_run_says_what_the_data_hold_and_fills_the_cache(
     given = ["experiment=empty", "data=ferg", f"data.root={root}", "data.size=32", "data.skip_unreadable=true"]
     assert main([*given, "dry_run=true"]) == OK
     assert (
-        "data: 42 images of 2 people, 7 expressions; train 28, validation 7, test 7; left out as unreadable: 1 ("
-        in (capsys.readouterr().out)
+        "data: 42 images of 2 people, 7 expressions; train 25, validation 7, test 6, kept for the audit 4; "
+        "left out as unreadable: 1 (" in (capsys.readouterr().out)
     )
     assert len(list((tmp_path / "cache" / "images").glob("*.arrow"))) == 1
     config = resolve([*given, "output=other"])

@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from models.measurement import Measurement
+from models.measurement import Control, Measurement
 from study.bounds import MISSING, PASS, TOO_LITTLE_DATA, check_bound, parse_bound
+from study.records import CONTROLS, LIMITS
+from study.replicate_records import recorded_measurements
 from study.replicates import aggregate, standard_error
 
 T_2 = 4.302653
@@ -120,3 +122,24 @@ def test_standard_error() -> None:
     assert standard_error([0.2000001] * 3) == 0.0
     assert math.isnan(standard_error([1.0]))
     assert math.isnan(standard_error([1.0, math.nan]))
+
+
+def test_a_mean_has_converged_only_if_every_seed_has() -> None:
+    done, learning = Measurement(0.2, 0.1, 0.3), Measurement(0.2, 0.1, 0.3, converged=False)
+    assert mean(done, done).converged
+    assert not mean(done, learning).converged
+
+
+def test_what_was_still_learning_is_read_back_as_such() -> None:
+    names = ("strong_identity_accuracy.plain", "strong_identity_accuracy.moments", "steganalysis_auc.high_pass")
+    fields = {f"metric.{name}": 0.2 for name in names}
+    row = {**fields, **{f"{name}.votes": True for name in fields}}
+    row |= {f"{name}.{limit}": 0.2 for name in fields for limit in LIMITS}
+    controls = [
+        Control(check, adversary, "convergence", 0.0, 0.0, 0.0, "a plateau", passed=False).to_dict()
+        for check, adversary in (("strong_identity", "plain"), ("steganalysis", "high_pass"))
+    ]
+    found = recorded_measurements({**row, CONTROLS: controls})
+    assert not found["strong_identity_accuracy.plain"].converged
+    assert not found["steganalysis_auc.high_pass"].converged
+    assert found["strong_identity_accuracy.moments"].converged

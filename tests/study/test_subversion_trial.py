@@ -12,7 +12,7 @@ from PIL import Image
 
 from models.checkpoints import load
 from study.cli import resolve
-from study.evaluation import Context, Evaluation, Stage, StepReport
+from study.evaluation import Context, Evaluation, Stage, StepReport, metrics_of
 from study.nested import with_values
 from study.subversion_signals import SignalProbe
 from study.subverted_ppgan import EXPERIMENT, METRICS, SIGNALS, read_trial
@@ -63,6 +63,7 @@ def test_every_family_and_secret_is_measured_whole(
     names = [name for metric, info in METRICS.items() for name in info.measured_names(metric)]
     assert sorted(reports[-1].metrics) == sorted(names)
     unmeasured = {name for name, measurement in reports[-1].metrics.items() if not measurement.measured}
+    unmeasured -= {name for name in METRICS if name.startswith("inversion_")}  # switched off
     assert unmeasured == ({"cover_psnr"} if family == "sampled" else set())  # sampled draws anew and changes no cover
     measured = [measurement for measurement in reports[-1].metrics.values() if measurement.measured]
     assert all(m.low <= m.value <= m.high for m in measured)
@@ -70,7 +71,8 @@ def test_every_family_and_secret_is_measured_whole(
     with Image.open(tmp_path / "gallery.png") as picture:
         assert picture.width > 400
     saved = load(tmp_path / "weights.safetensors")
-    assert set(saved.note) == {"stage_one", "subversion", "channel", "key", "data"}
+    known = {"stage_one", "subversion", "channel", "key", "seed", "size", "identities", "data"}
+    assert set(saved.note) == known
     assert bool(saved.part("embedder")) == (family == "learned")
     assert bool(saved.part("extractor")) == (family != "keyed")
     assert bool(saved.part("codec")) == (secret == "image")
@@ -85,7 +87,7 @@ def test_a_robust_carrier_is_measured_in_every_channel(
 ) -> None:
     trial = start(settings, cache, tmp_path, channel=channel, family="keyed", secret="identity", **ROBUST)
     metrics = run(trial)[-1].metrics
-    assert all(measurement.measured for measurement in metrics.values())
+    assert all(value.measured for name, value in metrics.items() if not name.startswith("inversion_"))
     assert metrics["secret_accuracy"].value > 0.6  # chance is 0.17
     assert metrics["bit_error_rate"].value < 0.2
 
@@ -240,14 +242,39 @@ def test_the_second_trial_finds_the_honest_side_in_the_cache(
     assert any(name.startswith("stage_one.") for name in report.losses)
 
 
-def test_an_adversary_that_is_switched_off_has_no_vote_and_blocks_nothing(
+def test_the_inversion_check_is_measured_where_it_is_asked_for_and_its_baseline_is_shared(
+    settings: dict[str, Any], cache: Path, tmp_path: Path
+) -> None:
+    inversion = {"steps": 120, "width": 4, "batch_size": 8, "evaluate_every": 10, "patience": 1, "tolerance": 0.3}
+    adversaries = settings["checks"]["adversaries"] | {"inversion": inversion | {"feature_steps": 2}}
+    thorough = settings | {"checks": {"adversaries": adversaries}}
+    names = [name for name in METRICS if name.startswith("inversion_")]
+    first = run(start(thorough, cache, tmp_path / "first", secret="identity"))[-1]
+    assert len(names) == 4
+    assert all(first.metrics[name].measured for name in names)
+    assert all(math.isfinite(first.metrics[name].baseline or math.nan) for name in names)
+    assert {control.control for control in first.controls if control.check == "inversion"} == {
+        "planted_input",
+        "strength_0",
+    }
+    entries = {path: path.stat().st_mtime_ns for path in (cache / "inversion").glob("*.safetensors")}
+    again = run(start(thorough, cache, tmp_path / "second", secret="identity", strength=0))[-1]
+    assert {path: path.stat().st_mtime_ns for path in (cache / "inversion").glob("*.safetensors")} == entries
+    assert again.metrics["inversion_ssim"].baseline == first.metrics["inversion_ssim"].baseline
+    off = run(start(settings, cache, tmp_path / "off", secret="identity"))[-1]
+    assert not any(off.metrics[name].measured or off.metrics[name].votes for name in names)
+
+
+def test_an_adversary_that_is_switched_off_measures_nothing_and_is_not_expected_to(
     settings: dict[str, Any], cache: Path, tmp_path: Path
 ) -> None:
     adversaries = settings["checks"]["adversaries"] | {"strong": ["bit_plane"]}
     fewer = settings | {"checks": {"adversaries": adversaries}}
     metrics = run(start(fewer, cache, tmp_path, secret="identity"))[-1].metrics
     assert metrics["strong_identity_accuracy.bit_plane"].measured
-    assert not metrics["strong_identity_accuracy.plain"].votes
+    assert "strong_identity_accuracy.plain" not in metrics
+    expected = metrics_of(EXPERIMENT, settings["data"], adversaries)["strong_identity_accuracy"]
+    assert expected.measured_names("strong_identity_accuracy") == ("strong_identity_accuracy.bit_plane",)
 
 
 def test_a_secret_that_does_not_fit_stops_the_trial_before_anything_is_trained(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from models.checks.config import CheckConfig, ControlConfig
-from models.checks.controls import planted_steganography, with_independent_changes
-from models.checks.material import SPLITS, Release
+from models.checks.controls import planted_steganography
+from models.checks.material import SPLITS, LabelSplits, Release
+from models.checks.planting import Plantation, published_changes
 from models.checks.statistics import Estimate
 from models.checks.steganalysis.detection import detect
 from models.checks.steganalysis.detectors import UNTRAINED
@@ -50,12 +51,13 @@ def with_replaced_lowest_bits(covers: Release, *, rate: float, seed: int) -> Rel
 
 
 def steganalysis_controls(
-    covers: Release, config: CheckConfig, *, seed: int, device: str | torch.device
+    where: Plantation, identity: LabelSplits, config: CheckConfig, *, seed: int, device: str | torch.device
 ) -> list[Control]:
     """Run the gate and the fainter rates of every steganalyser of the battery.
 
     Args:
-        covers: Honest images of the sanitiser.
+        where: Honest images of the sanitiser, in which changes are planted before publication.
+        identity: Labels of the images.
         config: Steganalysers, rates and what is required.
         seed: Of what is planted and of the trainings.
         device: Where networks are trained.
@@ -64,18 +66,19 @@ def steganalysis_controls(
         Two controls each: the gate, and the smallest rate seen.
 
     Notes:
-        Independent changes of +-1 are planted, except for the attacks on replaced lowest bits, which cannot see them.
+        Independent changes are planted, of one grey level or as many as survive publication; for the attacks on
+        replaced lowest bits, which cannot see those, replaced bits, whether they survive or not.
     """
     found = []
     for name in config.steganalysers:
 
-        def planted(rate: float, name: str = name) -> Estimate:
-            return _planted(name, covers, rate, config, seed, device)
+        def planted(rate: float, name: str = name) -> tuple[Estimate, int]:
+            return _planted(name, where, identity, rate, config, seed, device)
 
-        loudest = planted(config.controls.noise_rate)
-        found.append(planted_steganography(name, loudest, config.controls, planted=_plant(name)))
+        loudest, levels = planted(config.controls.noise_rate)
+        found.append(planted_steganography(name, loudest, config.controls, planted=_plant(name), levels=levels))
         if config.controls.fainter_rates:
-            found.append(smallest_rate_seen(name, loudest, planted, config.controls))
+            found.append(smallest_rate_seen(name, loudest, lambda rate: planted(rate)[0], config.controls))
     return found
 
 
@@ -106,14 +109,23 @@ def smallest_rate_seen(
 
 
 def _planted(
-    name: str, covers: Release, rate: float, config: CheckConfig, seed: int, device: str | torch.device
-) -> Estimate:
-    """Plant changes at ``rate`` and return the steganalyser's AUC."""
+    name: str,
+    where: Plantation,
+    identity: LabelSplits,
+    rate: float,
+    config: CheckConfig,
+    seed: int,
+    device: str | torch.device,
+) -> tuple[Estimate, int]:
+    """Plant changes at ``rate`` and return the steganalyser's AUC, and by how many levels was changed."""
+    levels = 1
     if _plant(name) == REPLACEMENT:
-        stego = with_replaced_lowest_bits(covers, rate=min(rate, 0.5), seed=derive_seed(seed, "replacement"))
+        replaced = with_replaced_lowest_bits(where.covers, rate=min(rate, 0.5), seed=derive_seed(seed, "replacement"))
+        stego = where.publish(replaced)
     else:
-        stego = with_independent_changes(covers, rate=rate, seed=derive_seed(seed, "noise"))
-    return detect(name, covers, stego, config, seed=derive_seed(seed, "noise_detector"), device=device).auc
+        stego, levels = published_changes(where, identity, rate=rate, seed=derive_seed(seed, "noise"))
+    own_seed = derive_seed(seed, "noise_detector")
+    return detect(name, where.published, stego, config, seed=own_seed, device=device).auc, levels
 
 
 def _plant(name: str) -> str:

@@ -1,7 +1,7 @@
 """One steganalyser's answer: AUC, P_E and detection at 1 % false alarms, of one image and of many."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,17 +44,22 @@ class Detection:
 
     readings: Mapping[str, Estimate]
     """Of every metric of ``CHANCE``."""
+    converged: bool = True
+    """Whether the steganalyser had nothing left to learn when its training ended."""
 
     @property
     def auc(self) -> Estimate:
         """Of a single image."""
         return self.readings[AUC]
 
-    def measurements(self, name: str, *, votes: bool) -> dict[str, Measurement]:
-        """Return the readings by ``metric.name``."""
+    def measurements(self, name: str, *, votes: bool, require_convergence: bool = False) -> dict[str, Measurement]:
+        """Return the readings by ``metric.name``; NaN where convergence is required and has not been reached."""
+        readings = self.readings if self.converged or not require_convergence else NOT_DETECTED.readings
         return {
-            f"{metric}.{name}": Measurement(found.value, found.low, found.high, chance=CHANCE[metric], votes=votes)
-            for metric, found in self.readings.items()
+            f"{metric}.{name}": Measurement(
+                found.value, found.low, found.high, chance=CHANCE[metric], votes=votes, converged=self.converged
+            )
+            for metric, found in readings.items()
         }
 
 
@@ -93,11 +98,12 @@ def detect(
         return NO_DIFFERENCE
 
     def ask() -> Detection:
-        score = fit_detector(name, covers, stego, config, seed=seed, device=device)
-        return read_scores(
+        score, converged = fit_detector(name, covers, stego, config, seed=seed, device=device)
+        found = read_scores(
             (_scores(score, covers, "validation"), _scores(score, stego, "validation")),
             (_scores(score, covers, "test"), _scores(score, stego, "test")),
         )
+        return replace(found, converged=converged)
 
     return attempt(f"steganalyser {name}", ask, NOT_DETECTED)
 

@@ -1,6 +1,7 @@
 """Every steganalyser by name: what it learns from pairs of cover and stego image, and how it then scores an image."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,15 @@ from models.randomness import derive_seed
 Score = Callable[[Tensor], Tensor]
 """From images (n, 3, size, size) uint8 to (n,) scores on the CPU; higher means stego."""
 
+
+class Detector(NamedTuple):
+    """A fitted steganalyser."""
+
+    score: Score
+    converged: bool = True
+    """Whether a trained one had nothing left to learn when its training ended."""
+
+
 NETWORKS = {"high_pass": "steganalyser", "srnet": "steganalyser_srnet"}
 """Steganalysers that are trained step by step, with their entry of ``fits``."""
 
@@ -26,7 +36,7 @@ UNTRAINED: dict[str, Score] = {"chi_square": chi_square_score, "sample_pairs": s
 
 def fit_detector(
     name: str, covers: Release, stego: Release, config: CheckConfig, *, seed: int, device: str | torch.device
-) -> Score:
+) -> Detector:
     """Fit a steganalyser on train pairs, where it learns at all; networks stop on validation pairs.
 
     Args:
@@ -42,23 +52,25 @@ def fit_detector(
         FloatingPointError: If a training diverges.
     """
     if name in UNTRAINED:
-        return UNTRAINED[name]
+        return Detector(UNTRAINED[name])
     if name in NETWORKS:
         return _network(name, covers, stego, config, seed, device)
     if name == "spam":
-        return _spam(covers, stego, seed)
+        return Detector(_spam(covers, stego, seed))
     if name == "positions":
-        return _positions(covers, stego, seed)
+        return Detector(_positions(covers, stego, seed))
     raise ValueError(f"steganalyser {name!r} is unknown")
 
 
 def _network(
     name: str, covers: Release, stego: Release, config: CheckConfig, seed: int, device: str | torch.device
-) -> Score:
+) -> Detector:
     fit = config.fits[NETWORKS[name]]
     splits = (covers.train, stego.train, covers.validation, stego.validation)
-    model = fit_steganalyser(*splits, config=fit, seed=seed, device=device, name=NETWORKS[name])
-    return lambda images: predict_logits(model, images, precision=fit.precision).squeeze(1)
+    fitted = fit_steganalyser(*splits, config=fit, seed=seed, device=device, name=NETWORKS[name])
+    return Detector(
+        lambda images: predict_logits(fitted.network, images, precision=fit.precision).squeeze(1), fitted.converged
+    )
 
 
 def _spam(covers: Release, stego: Release, seed: int) -> Score:

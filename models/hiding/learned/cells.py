@@ -1,5 +1,6 @@
 """Architecture ``cells``: pixels are gathered into 8 x 8 cells, so that every convolution runs at 8 x 8."""
 
+import torch
 from torch import Tensor, nn
 
 from models.hiding.learned.high_pass import SecondDifferences
@@ -30,7 +31,7 @@ class CellsReader(nn.Module):
 
     def __init__(self, *, planes: int, size: int, width: int, strength: int) -> None:
         super().__init__()
-        self.strength = strength
+        self.register_buffer("unit", torch.tensor(float(max(strength, 1))), persistent=False)
         self.residuals = SecondDifferences()
         self.body = nn.Sequential(
             nn.Conv2d(cell_planes(size, SecondDifferences.channels), width, 3, 1, 1),
@@ -43,4 +44,4 @@ class CellsReader(nn.Module):
     def forward(self, released: Tensor) -> Tensor:
         """Return (n, planes, 8, 8) from images (n, 3, size, size), float32 in [-1, 1]."""
         # Without high-pass residuals in units of the strength, the cover drowns the secret and nothing is learnt.
-        return self.body(to_cells(self.residuals(released) / max(self.strength, 1)))
+        return self.body(to_cells(self.residuals(released) / self.get_buffer("unit")))

@@ -18,9 +18,9 @@ from models.losses import require_finite
 from models.ppgan.config import PPGANConfig
 from models.ppgan.generator import Generator
 from models.ppgan.release import sanitise
-from models.ppgan.training import PPGANTraining, TrainingSet
+from models.ppgan.training import Batch, PPGANTraining, TrainingSet
 from models.randomness import seeded, torch_generator
-from models.runtime import reduced_precision
+from models.runtime import training_precision
 
 _SHARE_OF_RATE = 0.1  # of stage one's learning rate: the decoder is to move, not to forget
 _OWN_TERMS = ("adversarial", "identity", "expression", "anchor", "conceal_image")  # those that reach the decoder
@@ -49,11 +49,13 @@ class FineTuning:
         """
         self.training, self.seed, self.epoch = training, seed, 0
         with seeded(seed, "fine_tuning", "weights"):
-            self.stage = PPGANTraining(ppgan, training_set)
+            self.stage = PPGANTraining(ppgan, training_set, training.share)
         self.generator.load_state_dict(generator.state_dict())
         self.generator.eval()
         self.decoder = [*self.generator.spread.parameters(), *self.generator.decoder.parameters()]
-        self.optimiser = torch.optim.Adam(self.decoder, _SHARE_OF_RATE * ppgan.learning_rate, betas=(0.5, 0.99))
+        self.optimiser = torch.optim.Adam(
+            self.decoder, _SHARE_OF_RATE * ppgan.learning_rate, betas=(0.5, 0.99), fused=True
+        )
 
     @property
     def generator(self) -> Generator:
@@ -78,27 +80,34 @@ class FineTuning:
         with seeded(self.seed, "fine_tuning", self.epoch):
             for _ in range(0 if self.epoch else steps):
                 batch = self.stage.draw()
-                with torch.no_grad():
-                    sanitised = self.stage.sanitise(batch)
-                self.stage.critic_step(batch, sanitised)
+                with self.training.share.own_random():
+                    with torch.no_grad():
+                        sanitised = self.stage.sanitise(batch)
+                    self.stage.critic_step(batch, sanitised)
             for _ in range(steps):
                 losses = self._step()
         self.generator.eval()
+        self.training.share.average_statistics(self.generator)
         self.epoch += 1
         found = {name: float(loss) for name, loss in losses.items()}
         require_finite(found, f"joint fine-tuning, epoch {self.epoch}")
         return found
 
     def _step(self) -> dict[str, Tensor]:
-        training, batch = self.training, self.stage.draw()
+        batch = self.stage.draw()
+        with self.training.share.own_random():
+            return self._update_on(batch)
+
+    def _update_on(self, batch: Batch) -> dict[str, Tensor]:
+        training = self.training
         secret = training.secret(batch.rows)
         sanitised = self.stage.sanitise(batch)
         self.stage.critic_step(batch, sanitised)
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             covers = round_straight_through(sanitised.images)
             stego = round_straight_through(training.embedder(covers, secret))
         against = training.adversaries_step(covers.detach(), stego.detach(), batch.identity)
-        with reduced_precision(batch.images.device):
+        with training_precision(batch.images.device):
             hidden = training.terms(covers, stego, secret)
             own = {
                 name: term for name, term in self.stage.generator_terms(batch, sanitised).items() if name in _OWN_TERMS
@@ -116,6 +125,7 @@ class FineTuning:
         for weight in weights:
             weight.grad = None
         loss.backward(inputs=weights)
+        self.training.share.average_gradients(weights)
         for optimiser in optimisers:
             optimiser.step()
 

@@ -27,7 +27,8 @@ class Couplings(nn.Module):
 
     def __init__(self, *, planes: int, size: int, width: int, strength: int) -> None:
         super().__init__()
-        self.planes, self.unit = planes, max(strength, 1) * GREY_LEVEL
+        self.planes = planes
+        self.register_buffer("unit", torch.tensor(max(strength, 1) * GREY_LEVEL), persistent=False)
         steps = [Coupling(planes=planes, size=size, width=width, unit=max(strength, 1)) for _ in range(COUPLINGS)]
         self.ordered = tuple(steps)
         self.steps = nn.ModuleList(steps)
@@ -38,7 +39,8 @@ class Coupling(nn.Module):
 
     def __init__(self, *, planes: int, size: int, width: int, unit: int) -> None:
         super().__init__()
-        self.size, self.unit = size, unit
+        self.size = size
+        self.register_buffer("unit", torch.tensor(float(unit)), persistent=False)
         self.residuals = SecondDifferences()
         self.of_secret = _Function(planes, width, cell_planes(size))
         self.of_cover = _Function(cell_planes(size, SecondDifferences.channels), width, 2 * planes)
@@ -61,7 +63,7 @@ class Coupling(nn.Module):
         return (planes - shift) / scale
 
     def _scale_and_shift(self, images: Tensor, *, backwards: bool) -> tuple[Tensor, Tensor]:
-        residuals = to_cells(self.residuals(images) / self.unit)
+        residuals = to_cells(self.residuals(images) / self.get_buffer("unit"))
         log_scale, shift = self.of_cover(residuals, backwards).chunk(2, dim=1)
         return torch.exp(_LARGEST_LOG_SCALE * torch.tanh(log_scale)), shift
 
@@ -75,7 +77,7 @@ class ForwardPass(nn.Module):
 
     def forward(self, covers: Tensor, planes: Tensor) -> Tensor:
         """Return (n, 3, size, size) from covers of that shape in [-1, 1] and planes (n, planes, 8, 8)."""
-        images, unit = covers, self.couplings.unit
+        images, unit = covers, self.couplings.get_buffer("unit")
         *others, last = self.couplings.ordered
         for step in others:
             images = images + step.change(planes) * unit
@@ -97,7 +99,7 @@ class ReversePass(nn.Module):
         first, *others = self.couplings.ordered
         for step in reversed(others):
             planes = step.restore(planes, images)
-            images = images - step.change(planes, backwards=True) * self.couplings.unit
+            images = images - step.change(planes, backwards=True) * self.couplings.get_buffer("unit")
         return first.restore(planes, images)
 
 

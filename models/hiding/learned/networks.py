@@ -29,6 +29,9 @@ class Embedder(nn.Module):
         """
         super().__init__()
         self.bits, self.strength = bits, strength
+        # Tensors, so that networks of several strengths can be stacked (models.packs); not part of the weights.
+        self.register_buffer("reach", torch.tensor(strength * GREY_LEVEL), persistent=False)
+        self.register_buffer("unit", torch.tensor(max(strength, 1) * GREY_LEVEL), persistent=False)
         self.body = _writer(architecture, _planes(bits, size), size, width, strength)
 
     def forward(self, covers: Tensor, secret: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ class Embedder(nn.Module):
         """
         planes = to_cells(secret) if self.bits is None else lay_out(2.0 * secret - 1.0)
         change = torch.tanh(self.body(covers, planes))
-        return (covers + change * (self.strength * GREY_LEVEL)).clamp(-1.0, 1.0)
+        return (covers + change * self.get_buffer("reach")).clamp(-1.0, 1.0)
 
 
 class Extractor(nn.Module):

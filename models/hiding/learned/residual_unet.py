@@ -50,7 +50,8 @@ class ResidualReader(nn.Module):
 
     def __init__(self, *, planes: int, size: int, width: int, strength: int) -> None:
         super().__init__()
-        self.strength, channels, narrow = strength, SecondDifferences.channels, full_resolution_width(width)
+        channels, narrow = SecondDifferences.channels, full_resolution_width(width)
+        self.register_buffer("unit", torch.tensor(float(max(strength, 1))), persistent=False)
         self.residuals = SecondDifferences()
         self.at_top = nn.Sequential(nn.Conv2d(channels, narrow, 3, 1, 1), Residual(narrow))
         self.down = nn.Conv2d(cell_planes(size, channels + narrow), width, 3, 1, 1)
@@ -60,7 +61,7 @@ class ResidualReader(nn.Module):
 
     def forward(self, released: Tensor) -> Tensor:
         """Return (n, planes, 8, 8) from images (n, 3, size, size), float32 in [-1, 1]."""
-        residuals = self.residuals(released) / max(self.strength, 1)
+        residuals = self.residuals(released) / self.get_buffer("unit")
         return self.at_bottom(self.down(to_cells(torch.cat([residuals, self.at_top(residuals)], dim=1))))
 
 

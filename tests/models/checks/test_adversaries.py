@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from models.checks.adversaries import ADVERSARIES, TRUNCATION, HighPass, build_adversary
+from models.checks.adversaries import ADVERSARIES, build_adversary
+from models.checks.layers import TRUNCATION, HighPass
 
 NAMES = sorted(ADVERSARIES)
 

@@ -68,7 +68,9 @@ def test_every_metric_is_measured_with_its_interval_chance_majority_and_baseline
         assert found.chance == pytest.approx(1 / truth.classes)
         assert found.majority == pytest.approx(float(torch.bincount(truth.test).max()) / len(truth.test))
         assert found.baseline_low <= found.baseline <= found.baseline_high
-    assert controls == list(honest.controls)
+        assert found.excess_low <= found.value - found.baseline <= found.excess_high
+        assert found.half_width > 0
+    assert [control for control in controls if control.control != "convergence"] == list(honest.controls)
 
 
 def test_each_adversary_has_its_controls(honest):
@@ -193,3 +195,27 @@ def test_labels_out_of_range_are_refused():
     good = torch.tensor([0, 1])
     with pytest.raises(ValueError, match=r"0\.\.1; found 0\.\.2"):
         LabelSplits(good, good, torch.tensor([0, 2]), 2)
+
+
+def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_measures_nothing(few, originals, honest):
+    measured, controls = judge(few.originals, few, originals, honest)
+    rows = {(c.check, c.adversary): c.passed for c in controls if c.control == "convergence"}
+    assert rows["strong_identity", "plain"] is False  # six steps
+    assert rows["steganalysis", "high_pass"] is False
+    assert ("steganalysis", "positions") not in rows  # in closed form
+    assert not measured["steganalysis_auc.high_pass"].converged
+    plain = measured["strong_identity_accuracy.plain"]
+    assert plain.measured
+    assert not plain.converged
+
+    required = replace(tiny(), require_convergence=True)
+    again, _ = judge_release(few.originals, few.covers, few.labels, originals, honest, required, seed=1, device="cpu")
+    assert not again["strong_identity_accuracy.plain"].measured
+    assert math.isnan(again["strong_identity_accuracy.plain"].low)
+    assert not again["steganalysis_auc.high_pass"].measured
+    assert again["steganalysis_auc.positions"].measured
+    assert again["expression_accuracy"].measured  # utility is no privacy
+
+    gated = judge_honest(few.covers, few.labels, originals, required, seed=0, device="cpu")
+    assert not gated.votes("strong_identity", "plain")
+    assert HonestBattery.from_dict(json.loads(json.dumps(gated.to_dict()))) == gated

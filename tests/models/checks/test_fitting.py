@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.checks.config import FitConfig
-from models.checks.fitting import _batches, fit_classifier, fit_steganalyser, predict_logits
+from models.checks.config import PLATEAU, FitConfig
+from models.checks.fitting import _batches, fit_classifier, fit_steganalyser, predict_logits, train_classifier
 
 SMALL = FitConfig(steps=30, batch_size=32, width=4, evaluate_every=10, interim_images=40)
 
@@ -75,7 +75,7 @@ def test_the_steganalyser_finds_changes_of_one_grey_level_in_smooth_images():
     covers = (ramp[None, None, None] + ramp[:, None] + offsets).expand(150, 3, 16, 16).contiguous()
     stego = covers ^ (_noise(150, 6) & 1)
     config = replace(SMALL, steps=40)
-    network = fit_steganalyser(
+    network, _, _ = fit_steganalyser(
         covers[:90], stego[:90], covers[90:120], stego[90:120], config=config, seed=0, device="cpu"
     )
     below, above = predict_logits(network, covers[120:]), predict_logits(network, stego[120:])
@@ -101,3 +101,43 @@ def test_labels_and_pairs_must_match_their_images():
         fit_classifier("plain", x, y[1:], x, y, classes=2, config=SMALL, seed=0, device="cpu")
     with pytest.raises(ValueError, match="every cover needs its stego image"):
         fit_steganalyser(x, x[1:], x, x, config=SMALL, seed=0, device="cpu")
+
+
+def _train(x, y, config, seed=0):
+    half = len(x) // 2
+    splits = (x[:half], y[:half], x[half:], y[half:])
+    return train_classifier("plain", *splits, classes=2, config=config, seed=seed, device="cpu")
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", PLATEAU])
+def test_a_training_that_was_cut_short_has_not_converged_and_one_with_nothing_left_to_learn_has(schedule):
+    x, y = _bright_or_dark(80, 3)
+    config = replace(SMALL, schedule=schedule, steps=200)
+    done = _train(x, y, config)
+    assert done.converged
+    assert done.steps < 200
+    cut = _train(x, y, replace(config, steps=2))
+    assert not cut.converged
+    assert cut.steps == 2
+
+
+def test_labels_that_cannot_be_learnt_end_at_a_plateau_once_the_train_images_are_known_by_heart():
+    x, y = _noise(80, 5), torch.arange(80) % 2
+    config = replace(SMALL, width=8, steps=400, schedule=PLATEAU, learning_rate=1e-2)
+    assert _train(x, y, config).converged
+    slow = replace(config, steps=20)
+    assert not _train(x, y, slow).converged
+
+
+def test_a_rate_too_small_to_learn_anything_ends_at_its_second_plateau_and_is_left_to_the_controls():
+    x, y = _noise(40, 6), torch.arange(40) % 2
+    flat = replace(SMALL, steps=400, learning_rate=1e-9, schedule=PLATEAU, evaluate_every=5)
+    fitted = _train(x, y, flat)
+    assert fitted.converged
+    assert fitted.steps < 100
+
+
+def test_nothing_is_said_to_have_converged_that_still_gained_at_its_last_look():
+    x, y = _bright_or_dark(80, 7)
+    config = replace(SMALL, steps=6, evaluate_every=2, learning_rate=1e-3, schedule=PLATEAU, patience=3)
+    assert not _train(x, y, config).converged

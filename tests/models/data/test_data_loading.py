@@ -160,7 +160,7 @@ def test_procedural_group_file_holds_the_defaults() -> None:
     assert data_problems(config) == []
     assert {key: config[key] for key in ("identities", "images", "size", "nuisance", "seed")} == {
         "identities": 6,
-        "images": 6000,
+        "images": 7000,
         "size": 32,
         "nuisance": 0.5,
         "seed": 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -180,3 +182,82 @@ def test_unknown_ways_to_divide_name_the_known_ones() -> None:
         "by = 'person'; must be one of image, identity, official",
         "duplicates = 'drop'; must be one of refuse, together",
     ]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("audit", [0.1, 0.14286, 0.5])
+def test_the_audit_keeps_its_share_from_all_splits(seed: int, audit: float) -> None:
+    identity, expression = balanced(960)
+    config = SplitConfig(seed=seed, audit=audit)
+    searched = split(identity, expression, config)
+    judged = split(identity, expression, replace(config, judged="audit"))
+    parts = [searched.train, searched.validation, searched.test, judged.test]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(960))  # disjoint, together all
+    assert np.array_equal(judged.train, searched.train)
+    assert np.array_equal(judged.validation, searched.validation)
+    assert abs(len(judged.test) - audit * 960) <= 1
+    assert abs(len(searched.train) - (1 - audit) * 640) <= 1
+    for person in range(len(PEOPLE)):
+        assert abs((identity[judged.test] == person).sum() - audit * 160) <= 2
+    assert np.array_equal(split(identity, expression, replace(config, judged="audit")).test, judged.test)
+    other = split(identity, expression, replace(config, judged="audit", seed=seed + 5))
+    assert not np.array_equal(other.test, judged.test)
+
+
+def test_without_an_audit_the_splits_are_what_they_were_before_there_was_one() -> None:
+    splits = split(*balanced(120))
+    assert splits.test[:12].tolist() == [13, 26, 34, 45, 47, 59, 63, 65, 66, 68, 77, 81]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_audit_takes_no_ones_last_image_from_a_split(seed: int) -> None:
+    identity = np.concatenate([np.repeat(np.arange(6), 3), np.zeros(100, np.int64)])
+    expression = np.arange(len(identity)) % len(MOODS)
+    splits = split(identity, expression, SplitConfig(0.8, 0.1, 0.1, seed=seed, audit=0.3))
+    for name in SPLITS:
+        assert set(identity[getattr(splits, name)]) == set(range(6))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_and_people_stay_together_in_the_audit_too(seed: int) -> None:
+    identity, expression = balanced(960)
+    group = identity * 1000 + expression * 100 + np.arange(960) // 24 // 8
+    for by, units in (("image", group), ("identity", identity)):
+        config = SplitConfig(seed=seed, audit=0.25, by=by)
+        origin = origin_of(960, group=group) if by == "image" else None
+        one, other = (
+            split_labels(identity, expression, PEOPLE, MOODS, replace(config, judged=judged), origin)
+            for judged in ("test", "audit")
+        )
+        searched = set(units[np.concatenate([one.train, one.validation, one.test])].tolist())
+        assert not searched & set(units[other.test].tolist())
+        assert len(other.test) > 0
+
+
+def test_the_audit_of_an_official_division_comes_from_its_test_images() -> None:
+    identity, expression = balanced(960)
+    origin = origin_of(960, official=np.arange(960) % 3)
+    config = SplitConfig(by="official", audit=0.25)
+    searched = split_labels(identity, expression, PEOPLE, MOODS, config, origin)
+    judged = split_labels(identity, expression, PEOPLE, MOODS, replace(config, judged="audit"), origin)
+    assert (len(searched.test), len(judged.test)) == (240, 80)
+    assert sorted([*searched.test.tolist(), *judged.test.tolist()]) == list(range(2, 960, 3))
+    assert origin.official is not None
+    assert (origin.official == np.arange(960) % 3).all()  # read, not written
+
+
+def test_the_same_pixels_in_the_audit_and_in_a_split_are_refused() -> None:
+    identity, expression = balanced(240)
+    config = SplitConfig(audit=0.2)
+    train = split(identity, expression, config).train[0]
+    kept = split(identity, expression, replace(config, judged="audit")).test[0]
+    with pytest.raises(DataError, match=rf"{kept}\.png \(audit\)|= {kept}\.png \(audit\)"):
+        split_labels(identity, expression, PEOPLE, MOODS, config, origin_of(240, {int(train): int(kept)}))
+
+
+def test_an_audit_that_keeps_nothing_is_refused() -> None:
+    assert "audit = 1.0" in str(SplitConfig(audit=1.0).problems())
+    assert "audit = 0 keeps no images" in str(SplitConfig(judged="audit").problems())
+    assert "must be one of test, audit" in str(SplitConfig(judged="train").problems())
+    with pytest.raises(DataError, match="keeps no image of 72"):
+        split(*balanced(72), SplitConfig(audit=0.001))

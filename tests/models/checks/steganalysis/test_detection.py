@@ -8,7 +8,8 @@ import torch
 
 from models.checks.config import STEGANALYSERS, CheckConfig, ControlConfig
 from models.checks.controls import with_independent_changes
-from models.checks.material import Release
+from models.checks.material import LabelSplits, Release
+from models.checks.planting import Plantation
 from models.checks.statistics import Estimate
 from models.checks.steganalysis import detectors
 from models.checks.steganalysis.calibration import (
@@ -117,7 +118,7 @@ def test_test_images_teach_the_detectors_nothing(drawn):
     loud = Release(stego.train, stego.validation, 255 - stego.test)
     for name in ("positions", "spam"):
         scores = [
-            detectors.fit_detector(name, drawn, release, _config(), seed=0, device="cpu")(drawn.test[:5])
+            detectors.fit_detector(name, drawn, release, _config(), seed=0, device="cpu").score(drawn.test[:5])
             for release in (stego, loud)
         ]
         assert torch.equal(*scores)
@@ -175,7 +176,10 @@ def test_thresholds_come_from_validation_images():
 
 def test_controls_are_a_gate_and_the_smallest_rate_seen_for_each(drawn):
     config = _config("positions", "sample_pairs", fainter_rates=[0.2, 0.01, 0.001])
-    found = {(c.check, c.adversary, c.control): c for c in steganalysis_controls(drawn, config, seed=0, device="cpu")}
+    where = Plantation(drawn, drawn, lambda images: images)
+    labels = LabelSplits(*[torch.arange(len(images)) % 2 for images in vars(drawn).values()], 2)
+    controls = steganalysis_controls(where, labels, config, seed=0, device="cpu")
+    found = {(c.check, c.adversary, c.control): c for c in controls}
     assert set(found) == {
         ("steganalysis", "positions", "noise"),
         ("steganalysis", "sample_pairs", "replacement"),

@@ -1,0 +1,242 @@
+"""A final training is the trial trained again: the same weights from one worker, the same metrics from several."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+import yaml
+
+from models.checkpoints import load
+from models.hiding.loading import WEIGHTS
+from study.compose import compose_config
+from study.config import ConfigError
+from study.evaluation import Context
+from study.final_plan import plan_final
+from study.final_training import BAD_CONFIGURATION, OK, main
+from study.model_card import CARD
+from study.subverted_ppgan import EXPERIMENT
+
+PARAMETERS = {"subversion.family": "learned", "subversion.secret": "identity", "subversion.strength": 2}
+SEED = 77
+QUICK = [
+    f"checks.adversaries.fits.{name}.steps=4"
+    for name in ("plain", "high_pass", "bit_plane", "expression", "steganalyser")
+]
+
+
+def write_selection(folder: Path, *entries: dict[str, Any], **changes: Any) -> Path:
+    composed = compose_config(["experiment=smoke", "data.images=210", f"cache={folder}/cache", "checkpoint_every=1"])
+    config = {**composed.values, "experiment": {"name": "subverted_ppgan"}, "fixed": {}, "name": "tiny"}
+    config["trial"]["stage_one"]["steps"] = 12
+    configurations = entries or ({"trial": 5, "seed": SEED, "parameters": PARAMETERS},)
+    document = {"configurations": list(configurations), "config": config, **changes}
+    path = folder / "best.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def arguments(best: Path, output: str, *more: str) -> list[str]:
+    return [f"best={best}", f"output={best.parent / output}", "checks=smoke", *more]
+
+
+@contextmanager
+def killed_after(log: Path, line: str) -> Iterator[list[int]]:
+    """Kill the training's worker once its log holds ``line``."""
+    killed: list[int] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            if log.exists() and line in log.read_text() and (workers := train_workers()):
+                os.kill(workers[0], signal.SIGKILL)
+                killed.append(workers[0])
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        done.set()
+        thread.join()
+
+
+def train_workers() -> list[int]:
+    """Return processes of Ray Train that descend from this one."""
+
+    def parent(pid: int) -> int:
+        try:
+            return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return 0
+
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            title = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if b"TrainWorker" in title:
+            pid = int(entry.name)
+            ancestor = pid
+            while ancestor > 1:
+                ancestor = parent(ancestor)
+                if ancestor == os.getpid():
+                    found.append(pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_ray() -> Iterator[None]:
+    from study.driver import start_ray
+
+    start_ray()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def once(on_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """Return the selection of a training on one worker that was killed on its way, and whom it lost."""
+    folder = tmp_path_factory.mktemp("final")
+    best = write_selection(folder)
+    log = folder / "one" / "artifacts" / "5" / "progress.log"
+    with killed_after(log, "step 6 of") as killed:
+        assert main(arguments(best, "one", *QUICK)) == OK
+    return best, killed
+
+
+@pytest.mark.slow
+def test_one_worker_that_was_killed_still_gives_the_weights_of_the_trial(once: tuple[Path, list[int]]) -> None:
+    best, killed = once
+    assert len(killed) == 1
+    log = (best.parent / "one" / "artifacts" / "5" / "progress.log").read_text()
+    assert "going on after step" in log
+    plan = plan_final(arguments(best, "again", *QUICK))
+    other = best.parent / "trial"
+    (other / "artifacts").mkdir(parents=True)
+    config = plan.config
+    context = Context(config.data, config.adversaries, other / "cache", other / "artifacts", "cpu", config.seed)
+    trial = EXPERIMENT.start(plan.trial, SEED, context)
+    while not trial.step().done:
+        pass
+    ours, theirs = load(best.parent / "one" / WEIGHTS), load(other / "artifacts" / WEIGHTS)
+    assert ours.note == theirs.note
+    assert set(ours.tensors) == set(theirs.tensors)
+    for name, tensor in theirs.tensors.items():
+        assert torch.equal(ours.tensors[name], tensor), name
+
+
+@pytest.mark.slow
+def test_two_workers_agree_with_one_in_what_is_measured(once: tuple[Path, list[int]]) -> None:
+    best, _ = once
+    assert main(arguments(best, "two", "workers=2", *QUICK)) == OK
+    one, two = (pq.read_table(best.parent / name / "trials.parquet").to_pylist()[0] for name in ("one", "two"))
+    tolerances = {"reconstruction_ssim": 0.1, "bit_error_rate": 0.1, "cover_psnr": 2.0, "secret_accuracy": 0.35}
+    for name, tolerance in tolerances.items():
+        assert two[f"metric.{name}"] == pytest.approx(one[f"metric.{name}"], abs=tolerance), name
+
+
+@pytest.mark.slow
+def test_what_is_left_behind_is_whole(once: tuple[Path, list[int]], capsys: pytest.CaptureFixture[str]) -> None:
+    best, _ = once
+    output = best.parent / "one"
+    from models import final
+
+    model = final.load(output)
+    images = torch.randint(256, (6, 3, 32, 32), dtype=torch.uint8)
+    released = model.sanitise(images, 1, identity=torch.arange(6))
+    assert model.reveal(released, model.key).identity is not None
+    card = (output / CARD).read_text()
+    for said in (
+        "trial 5 of tiny",
+        "Seeds: 77",
+        "kept for the audit",
+        "`steganalysis_auc <= 0.6`",
+        "SHA-256",
+        "Not for",
+    ):
+        assert said in card, said
+    assert not (output / "train").exists()  # checkpoints of a training that has ended
+    assert main(arguments(best, "one", *QUICK)) == OK  # nothing is trained again
+    assert "seed 1 of 1" not in capsys.readouterr().out
+    assert main(arguments(best, "one", "trial.stage_one.steps=13", *QUICK)) == BAD_CONFIGURATION
+    assert "had another trial" in capsys.readouterr().err
+
+
+def test_epochs_lengthen_everything_in_proportion(tmp_path: Path) -> None:
+    best = write_selection(tmp_path)
+    as_searched = plan_final(arguments(best, "a"))
+    assert as_searched.trial["stage_one"]["steps"] == 12
+    assert as_searched.epochs == pytest.approx(12 * 16 / 120)
+    longer = plan_final(arguments(best, "a", "epochs=16"))
+    assert longer.trial["stage_one"]["steps"] == 120
+    assert longer.trial["subversion"]["codec_steps"] == 200
+    assert longer.trial["subversion"]["learned"]["epochs"] == 20
+    assert longer.trial["subversion"]["learned"]["fine_tune_epochs"] == 0  # none stays none
+    assert longer.trial["subversion"]["learned"]["steps_per_epoch"] == 5
+
+
+def test_a_plan_takes_the_study_and_what_is_set_over_it(tmp_path: Path) -> None:
+    best = write_selection(tmp_path)
+    plan = plan_final(arguments(best, "a", "data.size=64", "seeds=3", "trial.subversion.strength=4"))
+    assert plan.config.data["size"] == 64
+    assert plan.trial["subversion"]["strength"] == 4
+    assert plan.trial["subversion"]["family"] == "learned"
+    assert plan.judged_on == "audit"
+    assert plan.seeds_of(0) == (SEED, 0)
+    assert len({seed for index in range(3) for seed in plan.seeds_of(index)}) == 6
+    kept = plan_final(arguments(best, "a", "data.split.audit=0"))
+    assert kept.judged_on == "test"
+    assert replace(plan, seeds=1).seeds_of(2) == plan.seeds_of(2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "message"),
+    [
+        ({}, ["seeds=0", "epochs=-1"], "seeds=0 must be a whole number >= 1"),
+        ({}, ["epochs=many"], "epochs=many must be a number > 0"),
+        ({}, ["workers=3"], r"workers=3: trial.stage_one.batch_size=16 cannot be shared equally"),
+        ({}, ["data.sizes=64"], "data.sizes"),
+        ({}, ["trial_number=9"], "trial_number=9"),
+        ({}, ["checks=nothing"], "no such checks"),
+        ({}, ["trial.subversion.strength=99"], "strength"),
+        ({"config": None}, [], "lacks the configuration of its study"),
+        ({"configurations": []}, [], "holds no configurations"),
+        ({"configurations": [{"trial": 1, "parameters": {}}, {"trial": 2, "parameters": {}}]}, [], "holds trials 1, 2"),
+        ({"configurations": [{"trial": 1, "parameters": {"x": 3}}]}, [], "parameters.x is no field"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_starts(
+    tmp_path: Path, changes: dict[str, Any], more: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        plan_final(arguments(write_selection(tmp_path, **changes), "a", *more))
+
+
+def test_a_selection_whose_images_are_gone_says_which_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = write_selection(tmp_path)
+    document = yaml.safe_load(best.read_text())
+    document["config"]["data"] = {"kind": "folder", "root": str(tmp_path / "gone"), "size": 32}
+    best.write_text(yaml.safe_dump(document))
+    assert main(arguments(best, "a")) == BAD_CONFIGURATION
+    error = capsys.readouterr().err
+    assert str(tmp_path / "gone") in error
+    assert "data.root=" in error
+    assert main([f"best={tmp_path}/nowhere.yaml"]) == BAD_CONFIGURATION
+    assert "make it with python -m analysis select" in capsys.readouterr().err
+    assert main([]) == BAD_CONFIGURATION
+    assert "best= is missing" in capsys.readouterr().err
