@@ -174,14 +174,11 @@ def test_thresholds_come_from_validation_images():
     assert read_scores((below, above), (below, above)).readings["steganalysis_false_alarms"].value == 4 / 500
 
 
-def _labels(release):
-    return LabelSplits(*(torch.arange(len(getattr(release, name))) % 2 for name in ("train", "validation", "test")), 2)
-
-
 def test_controls_are_a_gate_and_the_smallest_rate_seen_for_each(drawn):
     config = _config("positions", "sample_pairs", fainter_rates=[0.2, 0.01, 0.001])
     where = Plantation(drawn, drawn, lambda images: images)
-    controls = steganalysis_controls(where, _labels(drawn), config, seed=0, device="cpu")
+    labels = LabelSplits(*[torch.arange(len(images)) % 2 for images in vars(drawn).values()], 2)
+    controls = steganalysis_controls(where, labels, config, seed=0, device="cpu")
     found = {(c.check, c.adversary, c.control): c for c in controls}
     assert set(found) == {
         ("steganalysis", "positions", "noise"),
