@@ -34,7 +34,7 @@ from analysis.records import Study
 from analysis.sections import Section
 from analysis.thinning import shown_rows, take, take_chances
 
-THUMBNAIL_BUDGET = 2_700_000
+THUMBNAIL_BUDGET = 2_900_000
 """Characters that all thumbnails may take together."""
 CURVES_BUDGET = 600_000
 """Characters that all learning curves may take together."""

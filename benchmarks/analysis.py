@@ -10,6 +10,7 @@ much. Galleries are of the size and kind that a study draws, and none by default
 """
 
 import argparse
+import io
 import json
 import subprocess
 import sys
@@ -88,11 +89,12 @@ def write_study(folder: Path, trials: int, galleries: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns).replace_schema_metadata(_metadata("trials", trials)), folder / "trials.parquet")
     _write_history(folder, trials, rng)
-    picture = _picture(rng)
+    buffer = io.BytesIO()
+    _picture(rng).save(buffer, "PNG")
     for trial in range(galleries):
         path = folder / "artifacts" / str(trial) / "gallery.png"
         path.parent.mkdir(parents=True)
-        picture.save(path)
+        path.write_bytes(buffer.getvalue())
 
 
 def _parameters(trials: int, rng: np.random.Generator) -> tuple[dict[str, object], dict[str, np.ndarray]]:

@@ -2,11 +2,14 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analysis.compare import compare
+from analysis.compare_page import write_comparison
 from analysis.pareto import nondominated
 from analysis.records import load_study
 from analysis.report import write_report
@@ -105,3 +108,12 @@ def test_a_report_far_from_its_study_shows_thumbnails_and_says_so(report: Path, 
     assert 'src="data:image/webp;base64,' in panel
     assert "the whole gallery was not found at artifacts/21/gallery.png" in panel
     assert shown.count('class="main-svg"') >= 10
+
+
+def test_a_comparison_draws_its_figures(make_study: Callable[..., Path], tmp_path: Path) -> None:
+    studies = tuple(load_study(make_study(name, trials=8, seed=seed)) for seed, name in enumerate(("one", "two")))
+    page = tmp_path / "compare.html"
+    write_comparison(compare(studies), page)
+    shown, console = open_page(page.as_uri(), tmp_path / "profile", milliseconds=4000)
+    assert console == ""
+    assert shown.count('class="main-svg"') >= 5
