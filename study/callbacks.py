@@ -63,8 +63,8 @@ def named_callbacks(config: StudyConfig) -> list[tune.Callback]:
         if name == "mlflow":
             from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-            uri = (config.output / "mlruns").as_uri()  # unless MLFLOW_TRACKING_URI names a server
-            uri = os.environ.get("MLFLOW_TRACKING_URI", uri)
+            # A folder of files, its former default, is what MLflow 3 refuses.
+            uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{config.output}/mlflow.db")
             made.append(MLflowLoggerCallback(tracking_uri=uri, experiment_name=config.name))
         else:
             from ray.air.integrations.wandb import WandbLoggerCallback
