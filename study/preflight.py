@@ -122,7 +122,10 @@ def node_problems(config: StudyConfig, nodes: Sequence[Mapping[str, Any]]) -> li
             else:
                 folders[str(probe)] = field
         if config.remote:
-            stack.enter_context(_remote_probe(config.remote, word))
+            try:
+                stack.enter_context(_remote_probe(config.remote, word))
+            except OSError as error:
+                problems.append(f"output={config.remote} cannot be written here: {' '.join(str(error).split())[:200]}")
         question = Question(tuple(folders), word, config.data, config.remote)
         here = Answer(**look(question, "here"))
         for name, (node, answer) in enumerate(_ask(question, nodes, max(ANSWER_SECONDS, config.cluster.wait_seconds))):
