@@ -50,9 +50,9 @@ def test_the_slurm_script_runs_a_study_on_both_nodes_of_its_job(
     srun = f"""#!/bin/bash
     command=("$@"); while [[ ${{command[0]}} == --* ]]; do command=("${{command[@]:1}}"); done
     [[ $* == *--nodelist=* ]] && exec {on[0]} "${{command[@]}}"
-    {on[1]} "${{command[@]}}" & other=$!
+    {on[1]} "${{command[@]}}" > /dev/null 2>&1 & other=$!
     {on[0]} "${{command[@]}}"; code=$?
-    kill $other; exit $code
+    kill -9 $other; exit $code
     """
     write_executable(tmp_path / "bin" / "srun", srun)
     job = {
