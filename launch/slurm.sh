@@ -22,6 +22,11 @@ export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=${RAY_SYMMETRIC_RUN_CLUSTER_WAIT_T
 # --wait: Ray on the other nodes would notice only after a while that the first node's has ended.
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(srun --nodes=1 --ntasks=1 --nodelist="$first" hostname --ip-address | awk '{print $1; exit}')
+# The study's own exit code goes through a file: that of symmetric-run on several nodes is 1 even after a success.
+export STUDY_STATUS="$PWD/.study-status-$SLURM_JOB_ID"
+trap 'rm -f "$STUDY_STATUS"' EXIT
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --wait=30 \
   ray symmetric-run --address "$address:${RAY_PORT:-6379}" --min-nodes "$SLURM_JOB_NUM_NODES" \
-  --num-cpus="$SLURM_CPUS_ON_NODE" -- python -m study cluster=slurm "$@"
+  --num-cpus="$SLURM_CPUS_ON_NODE" -- \
+  bash -c 'python -m study cluster=slurm "$@"; echo $? > "$STUDY_STATUS"' study "$@" || true
+exit "$(cat "$STUDY_STATUS" 2> /dev/null || echo 1)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import zipfile
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.machines import write_executable
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / "launch"
@@ -80,6 +83,25 @@ def test_the_cluster_file_is_valid_by_rays_own_schema() -> None:
 def test_scripts_are_valid_shell_and_use_tokens(name: str) -> None:
     subprocess.run(["bash", "-n", LAUNCH / name], check=True)
     assert "export RAY_AUTH_MODE=token" in (LAUNCH / name).read_text()
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_slurm_job_ends_with_the_studys_exit_code_whatever_rays_is(code: int, tmp_path: Path) -> None:
+    write_executable(tmp_path / "bin" / "scontrol", "#!/bin/sh\necho first; echo second\n")
+    srun = '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\n[[ $1 == hostname ]] && echo 10.0.0.1 || exec "$@"\n'
+    write_executable(tmp_path / "bin" / "srun", srun)
+    ray = '#!/bin/bash\necho "$@" > ray.txt\nwhile [[ $1 != -- ]]; do shift; done\nshift\n"$@"\nexit 1\n'
+    write_executable(tmp_path / "bin" / "ray", ray)
+    write_executable(tmp_path / "bin" / "python", f'#!/bin/sh\necho "$@" > study.txt\nexit {code}\n')
+    (tmp_path / "token").write_text("secret")
+    job = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_NUM_NODES": "2"}
+    environment = {**os.environ, **job, "SLURM_JOB_ID": "7", "SLURM_CPUS_ON_NODE": "4"}
+    environment |= {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    command = ["bash", LAUNCH / "slurm.sh", "output=/shared/a b", "cache=/shared/cache"]
+    assert subprocess.run(command, env=environment, check=False).returncode == code
+    assert (tmp_path / "study.txt").read_text() == "-m study cluster=slurm output=/shared/a b cache=/shared/cache\n"
+    assert "--address 10.0.0.1:6379 --min-nodes 2 --num-cpus=4" in (tmp_path / "ray.txt").read_text()
+    assert not list(tmp_path.glob(".study-status*"))
 
 
 def test_a_job_without_a_shared_folder_is_not_submitted() -> None:
