@@ -1,5 +1,6 @@
-"""What the README tells a user to type is accepted."""
+"""What README and docs tell a user to type is accepted, and what they point to is there."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -9,9 +10,13 @@ from PIL import Image
 from study.cli import resolve
 from tests.models.data.published import draw_ferg
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PREFIX = "    python -m study "
-COMMANDS = [line.removeprefix(PREFIX) for line in README.splitlines() if line.startswith(PREFIX)]
+COMMANDS = [
+    line.removeprefix(PREFIX) for page in PAGES for line in page.read_text().splitlines() if line.startswith(PREFIX)
+]
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if "--help" not in command])
@@ -35,6 +40,12 @@ def test_every_study_command_resolves(command: str, tmp_path: Path) -> None:
     config = resolve([argument for argument in arguments if argument is not None] + [f"cache={tmp_path}/cache"])
     second = "representation" in command
     assert config.experiment == ("adversarial_representation" if second else "subverted_ppgan")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+    assert missing == []
 
 
 def test_the_readme_has_commands() -> None:
