@@ -296,6 +296,7 @@ def start_ray(cluster: ClusterConfig | None = None) -> None:
         _join(cluster)
         return
     ray.init(
+        address="local",  # without it Ray would join a cluster that somebody else has started on this machine
         num_cpus=detect_cpus(),
         num_gpus=detect_gpus(),
         include_dashboard=False,

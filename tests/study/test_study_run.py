@@ -116,6 +116,7 @@ def test_a_study_leaves_a_whole_folder_without_pickles(ray_here: None, make_conf
         "history.parquet",
         "journal.log",
         "parts",
+        "tensorboard",
         "trials.parquet",
     }
     assert not [path for path in config.output.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".tmp")]

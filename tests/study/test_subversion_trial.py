@@ -60,7 +60,8 @@ def test_every_family_and_secret_is_measured_whole(
     without = {"cover_psnr"} if family == "sampled" else set()
     assert all({n for n, v in report.signals.items() if not math.isfinite(v)} == without for report in reports[1:-1])
     assert all(math.isfinite(loss) for report in reports for loss in report.losses.values())
-    names = [name for metric, info in METRICS.items() for name in info.measured_names(metric)]
+    infos = EXPERIMENT.metrics_of(settings["data"], settings["checks"]["adversaries"])
+    names = [name for metric, info in infos.items() for name in info.measured_names(metric)]
     assert sorted(reports[-1].metrics) == sorted(names)
     unmeasured = {name for name, measurement in reports[-1].metrics.items() if not measurement.measured}
     unmeasured -= {name for name in METRICS if name.startswith("inversion_")}  # switched off
