@@ -116,6 +116,87 @@ def test_a_store_that_is_away_costs_one_warning_and_the_next_push_catches_up(
     assert remote.read("journal.log") == b"1"
 
 
+def new_store(remote: RemoteFolder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a study of an earlier driver at the address of ``URI``."""
+    monkeypatch.setattr(RemoteFolder, "at", lambda uri: remote)
+    contents = {"config.yaml": f"cache: {cache}", "journal.log": "1", "owner.txt": "w", "parts/1.parquet": "1"}
+    for name, content in contents.items():
+        remote.write(name, content.encode())
+
+
+URI = "s3://bucket/study"
+
+
+@pytest.mark.parametrize("whole", range(4))
+def test_an_interrupted_fetch_is_made_again(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder, real = working_copy(URI, tmp_path / "cache"), Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if len([one for one in folder.rglob("*") if one.is_file()]) == whole:
+            raise KeyboardInterrupt
+        return real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_study(URI)
+    assert fetch_study(URI) == folder
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {*remote.names()}
+
+
+@pytest.mark.parametrize("survives", range(5))
+def test_what_the_store_lacks_survives_a_driver_that_dies_while_it_takes_over(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (folder / "parts" / "2.parquet").write_text("unpushed")
+    write, written = remote.write, list[str]()
+
+    def write_some(name: str, content: bytes) -> None:
+        if len(written) == survives:
+            raise OSError("away")
+        written.append(name)
+        write(name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "write", write_some)
+        with pytest.raises(OSError, match="away"):
+            Mirror(remote, folder, print).claim()
+    assert (fetch_study(URI) / "parts" / "2.parquet").read_text() == "unpushed"
+
+
+def test_a_driver_that_dies_between_the_two_marks_loses_nothing(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (folder / "parts" / "2.parquet").write_text("unpushed")
+
+    def die(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", die)
+        with pytest.raises(KeyboardInterrupt):
+            Mirror(remote, folder, print).claim()
+    assert (fetch_study(URI) / "parts" / "2.parquet").read_text() == "unpushed"
+
+
+def test_a_copy_whose_first_push_was_interrupted_is_kept(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (tmp_path / "store" / "study" / "owner.txt").unlink()
+    (folder / "owner.txt").unlink()
+    (folder / "environment.json").write_text("unpushed")
+    assert (fetch_study(URI) / "environment.json").exists()
+
+
 def test_a_node_that_cannot_use_the_store_says_why() -> None:
     fault = look(Question((), "w", {}, "s3://"), "0")["folders"]["s3://"]
     assert "cannot be used" in fault
