@@ -27,6 +27,7 @@ from study.remote import RemoteFolder, RemoteTrial, working_copy
 from study.storage import open_storage
 from study.trial_run import TrialRun
 from tests.study.in_process import evaluate_all
+from tests.study.test_searcher_contract import measured, new_study
 from tests.study.test_trial_run import new_task, run_to_end
 
 MakeConfig = Callable[..., StudyConfig]
@@ -195,6 +196,55 @@ def test_a_copy_whose_first_push_was_interrupted_is_kept(
     (folder / "owner.txt").unlink()
     (folder / "environment.json").write_text("unpushed")
     assert (fetch_study(URI) / "environment.json").exists()
+
+
+def test_a_store_that_is_away_costs_no_trial_its_result(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("away")
+
+    monkeypatch.setattr(RemoteFolder, "at", lambda uri: remote)
+    for name in ("names", "read", "write"):
+        monkeypatch.setattr(remote, name, refuse)
+    reports = run_to_end(TrialRun(replace(new_task(tmp_path, epochs=5), remote=URI)))
+    assert reports[-1].fault is None
+    assert reports[-1].metrics
+    notes = [report.note or "" for report in reports]
+    assert "checkpoints in the store cannot be read" in notes[0]
+    assert notes[1:4] == ["", "", ""]  # the checkpoints of epochs 2 and 4 are of the same fault
+    assert str(tmp_path / "artifacts" / "3") in notes[4]
+    assert "away" in notes[4]
+
+
+def test_a_checkpoint_that_was_fetched_in_part_is_not_taken(remote: RemoteFolder, tmp_path: Path) -> None:
+    trial, read = RemoteTrial(remote, "3", "artifacts/3"), remote.read
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "state.json").write_text("2")
+    trial.send_checkpoint(tmp_path / "2")
+
+    def read_some(name: str) -> bytes:
+        if name.endswith("whole"):
+            raise OSError("away")
+        return read(name)
+
+    remote.read = read_some  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="away"):
+        trial.fetch_checkpoint(tmp_path / "there", 0)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["fetching-2"]
+    remote.read = read  # type: ignore[method-assign]
+    assert trial.fetch_checkpoint(tmp_path / "there", 0) == 2
+    assert [path.name for path in (tmp_path / "there").rglob("*")] == ["2", "state.json"]
+
+
+def test_a_person_reads_what_a_worker_notes(make_config: MakeConfig) -> None:
+    study = new_study(make_config)
+    said: list[str] = []
+    study.searcher.progress.say = said.append  # type: ignore[method-assign]
+    study.searcher.suggest("a")
+    study.searcher.on_trial_complete("a", {"report": replace(measured(), note="its artifacts are elsewhere")})
+    assert "warning: trial 0: its artifacts are elsewhere" in said
+    assert study.rows[0]["outcome"] == Outcome.OK
 
 
 def test_a_node_that_cannot_use_the_store_says_why() -> None:
