@@ -209,7 +209,7 @@ def _tune(
         HeartbeatCallback(searcher),
         CapacityCallback(config, packing, limiter, searcher.progress.say),
         TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
-        *named_callbacks(config),
+        *named_callbacks(config, searcher.progress.say),
     ]
     tune.run(
         StudyTrainable,
