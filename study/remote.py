@@ -149,6 +149,11 @@ def is_remote(output: str) -> bool:
     return output.startswith(SCHEME)
 
 
+def folder_problems(field: str, output: str) -> list[str]:
+    """Return why what is not a study, and so has no folder in a store, cannot be written to ``output``."""
+    return [f"{field}{output} is in a store, where only studies go; give a folder"] if "://" in output else []
+
+
 def working_copy(uri: str, cache: Path) -> Path:
     """Return the local folder in which the driver works on a study in a store; the same on every machine."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", uri.removeprefix(SCHEME)).strip("-")
