@@ -258,6 +258,7 @@ def _task(
         replicate=proposal.replicate,
         remote=config.remote,
         resources=request.bundle(),
+        given_share=config.resources.gpus_per_trial is not None,
     )
 
 

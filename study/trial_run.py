@@ -64,6 +64,8 @@ class TrialTask:
     """The study folder in a store, where checkpoints and artifacts go too; empty where all nodes share ``folder``."""
     resources: dict[str, float] = field(default_factory=dict)
     """What it was given of a node, under Ray's names: ``study.packing.Request.bundle``."""
+    given_share: bool = False
+    """Whether a person chose its share of a GPU."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain mapping."""
@@ -160,7 +162,7 @@ class TrialRun:
         context = Context(task.data, task.checks, Path(task.cache), self._artifacts, task.device, task.shared_seed)
         experiment = load_experiment(task.experiment)
         limit_threads(task.threads)  # again: the experiment has imported torch by now
-        begin(task.device, task.resources.get("GPU", 1.0))
+        begin(task.device, task.resources.get("GPU", 1.0), given=task.given_share)
         evaluation = experiment.start(task.trial, task.seed, context)
         checkpoint = self._restore_from or self._latest_checkpoint()
         if checkpoint is not None:
