@@ -26,6 +26,7 @@ from study.objective import score, unmeasured
 from study.outcomes import Outcome
 from study.progress import duration
 from study.records import FinishedTrial, Records
+from study.remote import folder_problems
 from study.replicate_records import ReplicateRecords
 from study.replication import combine
 from study.resources import Plan
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     chosen.add_argument("--top", type=int, default=3, metavar="K", help="best feasible trials to audit (default: 3)")
     chosen.add_argument("--selected", type=Path, metavar="FILE", help="a best.yaml instead of the best feasible trials")
     made.add_argument("--seeds", type=int, default=3, metavar="N", help="fresh seeds of each (default: 3)")
-    made.add_argument("--output", type=Path, metavar="DIR", help="where to write (default: DIR/audit)")
+    made.add_argument("--output", metavar="DIR", help="where to write (default: DIR/audit)")
     made.add_argument(
         "overrides",
         nargs="*",
@@ -65,12 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parser().parse_intermixed_args(arguments)
     try:
+        if problems := folder_problems("--output ", options.output or ""):
+            raise ConfigError(problems)
         plan = plan_audit(
             options.folder,
             top=options.top,
             selected=options.selected,
             seeds=options.seeds,
-            output=options.output,
+            output=Path(options.output) if options.output else None,
             overrides=options.overrides,
         )
         return run_audit(plan)

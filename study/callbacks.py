@@ -56,8 +56,30 @@ def callback_problems(names: Any) -> list[str]:
     ]
 
 
-def named_callbacks(config: StudyConfig) -> list[tune.Callback]:
-    """Return Ray's callbacks that the study names."""
+def guard(callback: tune.Callback, name: str, say: Callable[[str], None]) -> None:
+    """Switch a callback off with its first exception, which is said: a tracker that is away must not end a study."""
+    off = False
+
+    def guarded(hook: Callable[..., None]) -> Callable[..., None]:
+        def call(*args: Any, **info: Any) -> None:
+            nonlocal off
+            if off:
+                return
+            try:
+                hook(*args, **info)
+            except Exception as error:
+                off = True
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                say(f"warning: callbacks={name} is switched off ({reason}); the records are not affected")
+
+        return call
+
+    for hook in ("setup", *(one for one in dir(callback) if one.startswith("on_"))):
+        setattr(callback, hook, guarded(getattr(callback, hook)))
+
+
+def named_callbacks(config: StudyConfig, say: Callable[[str], None]) -> list[tune.Callback]:
+    """Return Ray's callbacks that the study names; ``say`` tells a person of one that fails."""
     made: list[tune.Callback] = []
     for name in config.resolved.get("callbacks") or ():
         if name == "mlflow":
@@ -70,4 +92,5 @@ def named_callbacks(config: StudyConfig) -> list[tune.Callback]:
             from ray.air.integrations.wandb import WandbLoggerCallback
 
             made.append(WandbLoggerCallback(project=config.name, dir=str(config.output)))
+        guard(made[-1], name, say)
     return made

@@ -17,6 +17,7 @@ from study.earlier import WarmStart, read_earlier
 from study.evaluation import Experiment, metrics_of, unmeasured
 from study.experiments import EXPERIMENTS, load_experiment
 from study.keeping import Keep, read_keep
+from study.memory import gpu_memory, share_problem
 from study.nested import flatten, near_misses, with_values
 from study.objective import ObjectiveConfig, read_objective, unmeasured_problems
 from study.parameter import Value
@@ -334,7 +335,9 @@ def _resource_problems(config: StudyConfig) -> list[str]:
         plan(config.resources, detect_cpus(), detect_gpus())
     except ValueError as error:
         return [str(error)]
-    return []
+    share = config.resources.gpus_per_trial
+    problem = share_problem(share, gpu_memory()) if share else None
+    return [problem] if problem else []
 
 
 def _data_problems(config: StudyConfig) -> list[str]:

@@ -209,7 +209,7 @@ def _tune(
         HeartbeatCallback(searcher),
         CapacityCallback(config, packing, limiter, searcher.progress.say),
         TensorBoardCallback(EventFiles(config.output), searcher.progress.say),
-        *named_callbacks(config),
+        *named_callbacks(config, searcher.progress.say),
     ]
     tune.run(
         StudyTrainable,
@@ -258,6 +258,7 @@ def _task(
         replicate=proposal.replicate,
         remote=config.remote,
         resources=request.bundle(),
+        given_share=config.resources.gpus_per_trial is not None,
     )
 
 

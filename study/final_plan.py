@@ -17,6 +17,7 @@ from study.compose import SEARCH_SPACES
 from study.config import ConfigError, StudyConfig, read_config
 from study.experiments import load_experiment
 from study.nested import flatten, near_misses, with_values
+from study.remote import folder_problems
 from study.resume import recompose
 from study.search import trial_seed
 
@@ -90,6 +91,7 @@ def plan_final(arguments: Sequence[str], tree: Path = SEARCH_SPACES) -> FinalPla
     source = Path(own.get("best") or "best.yaml")
     if "best" not in own:
         problems.append("best= is missing; give best=FILE, made by python -m analysis select DIR")
+    problems += folder_problems("output=", own.get("output", ""))
     seeds = _whole(own, "seeds", 1, 1, problems)
     workers = _whole(own, "workers", 0, 1, problems)
     epochs = _positive(own, "epochs", problems)

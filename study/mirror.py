@@ -34,10 +34,17 @@ class Mirror:
         self._failed = False
 
     def claim(self) -> None:
-        """Mark the working copy as the one that the store follows from now on."""
+        """Mark the working copy as the one that the store follows from now on.
+
+        The store has all of it before the first mark changes, so that a copy whose mark is not the store's may go.
+
+        Raises:
+            OSError: If the store cannot be written; the marks are then as before.
+        """
+        self._push()
         word = uuid.uuid4().hex
-        (self._folder / OWNER).write_text(word)
         self._remote.write(OWNER, word.encode())
+        (self._folder / OWNER).write_text(word)
 
     def push(self) -> None:
         """Put what is new into the store. One that is away for a moment costs a warning: the next call catches up."""
@@ -103,16 +110,21 @@ def fetch_study(uri: str) -> Path:
         folder = working_copy(uri, Path(saved["cache"]).absolute())
         if not _is_newest(remote, folder):
             shutil.rmtree(folder, ignore_errors=True)
-            for name in remote.names():
-                if not name.startswith(("artifacts/", "checkpoints/")):
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / name).write_bytes(remote.read(name))
+            names = [name for name in remote.names() if not name.startswith(("artifacts/", "checkpoints/"))]
+            for name in sorted(names, key=[CONFIG, OWNER].count):  # these last: half a copy must not pass for a whole
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(remote.read(name))
         return folder
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError([f"resume={uri} cannot be read: {' '.join(str(error).split())[:300]}"]) from None
 
 
 def _is_newest(remote: RemoteFolder, folder: Path) -> bool:
-    """Return whether the last driver of a study worked in this copy: it may know more than the store then."""
+    """Return whether the last driver of a study worked in this copy: it may know more than the store then.
+
+    One that ended before its mark was written, in the study's first moments, left none on either side.
+    """
     mark = folder / OWNER
-    return mark.exists() and remote.exists(OWNER) and remote.read(OWNER) == mark.read_bytes()
+    here = mark.read_bytes() if mark.exists() else None
+    there = remote.read(OWNER) if remote.exists(OWNER) else None
+    return here == there and (folder / CONFIG).exists()

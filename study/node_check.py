@@ -16,6 +16,7 @@ from typing import Any
 
 from study.environment import package_versions
 from study.folder import data_digest
+from study.memory import gpu_memory
 from study.remote import RemoteFolder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,8 @@ class Answer:
     """Hash of names, sizes and labels of the images, as ``study.folder`` records it; None for data that are drawn."""
     folders: dict[str, str]
     """What is wrong with a probe folder, by its path; those without a fault are absent."""
+    gpu_memory: int = 0
+    """Bytes of its largest GPU; 0 if it has none or does not tell."""
 
 
 def look(question: Question, name: str) -> dict[str, Any]:
@@ -78,6 +81,7 @@ def look(question: Question, name: str) -> dict[str, Any]:
             versions={"python": platform.python_version(), **package_versions()},
             data=_digest(question.data),
             folders={folder: fault for folder, fault in faults.items() if fault},
+            gpu_memory=gpu_memory(),
         )
     )
 

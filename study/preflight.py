@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.cluster import ClusterConfig, token_problems
 from study.config import ConfigError, StudyConfig
+from study.memory import share_problem
 from study.node_check import DRIVER_FILE, PROBE, Answer, Question, look
 from study.packing import Node
 from study.remote import RemoteFolder, is_remote
@@ -134,6 +135,8 @@ def node_problems(config: StudyConfig, nodes: Sequence[Mapping[str, Any]]) -> li
                 problems.append(f"{where}: {answer}")
                 continue
             problems.extend(f"{where} ({answer.host}): {problem}" for problem in differences(here, answer, folders))
+            if problem := share_problem(config.resources.gpus_per_trial, answer.gpu_memory):
+                problems.append(f"{where} ({answer.host}): {problem}")
             for probe_folder, field in folders.items():
                 if probe_folder not in answer.folders and not (Path(probe_folder) / str(name)).exists():
                     problems.append(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,8 +132,11 @@ class RemoteTrial:
         newest = max(epochs, default=0)
         if newest <= newer_than:
             return newer_than
-        self._folder.fetch(f"{self._checkpoints}/{newest}", folder / str(newest))
-        (folder / str(newest) / self.WHOLE).unlink()
+        half = folder / f"fetching-{newest}"
+        shutil.rmtree(half, ignore_errors=True)
+        self._folder.fetch(f"{self._checkpoints}/{newest}", half)
+        (half / self.WHOLE).unlink()
+        half.rename(folder / str(newest))
         return newest
 
     def send_artifacts(self, folder: Path) -> None:
@@ -143,6 +147,11 @@ class RemoteTrial:
 def is_remote(output: str) -> bool:
     """Return whether a study folder is named that lies in a store."""
     return output.startswith(SCHEME)
+
+
+def folder_problems(field: str, output: str) -> list[str]:
+    """Return why what is not a study, and so has no folder in a store, cannot be written to ``output``."""
+    return [f"{field}{output} is in a store, where only studies go; give a folder"] if "://" in output else []
 
 
 def working_copy(uri: str, cache: Path) -> Path:

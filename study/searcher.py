@@ -28,7 +28,7 @@ from study.replication import Replication
 from study.search import Proposal, Search
 from study.spending import Spending
 from study.trainable import REPORT, TASK
-from study.trial_run import TrialTask, WorkerReport
+from study.trial_run import TrialTask, WorkerReport, checkpoint_name
 
 SAVE_SECONDS = 60.0
 """How often the hours used are put into the storage while no trial ends."""
@@ -145,7 +145,7 @@ class StudySearcher(Searcher):
         self.on_trial_start(trial_id)
         running = self._trials.get(trial_id)
         if running is not None and REPORT in result:
-            running.take(result[REPORT])
+            self._take(running, result[REPORT])
             number, replicate = running.name
             self.progress.epoch(number, max(running.epochs, default=0), replicate)
 
@@ -156,9 +156,14 @@ class StudySearcher(Searcher):
         if running is None:
             return
         if result is not None and REPORT in result:
-            running.take(result[REPORT])
+            self._take(running, result[REPORT])
         lost = "the worker was lost too often" if error else None
         self._guarded(running.proposal.number, partial(self._finish, running, lost))
+
+    def _take(self, running: _Running, report: WorkerReport) -> None:
+        running.take(report)
+        if report.note:
+            self.progress.say(f"warning: trial {checkpoint_name(*running.name)}: {report.note}")
 
     def heartbeat(self) -> None:
         """Let progress speak while nothing finishes, and keep the hours used, which a killed driver could not."""

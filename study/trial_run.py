@@ -12,6 +12,7 @@ import json
 import math
 import os
 import shutil
+import socket
 import sys
 import time
 import traceback
@@ -63,6 +64,8 @@ class TrialTask:
     """The study folder in a store, where checkpoints and artifacts go too; empty where all nodes share ``folder``."""
     resources: dict[str, float] = field(default_factory=dict)
     """What it was given of a node, under Ray's names: ``study.packing.Request.bundle``."""
+    given_share: bool = False
+    """Whether a person chose its share of a GPU."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain mapping."""
@@ -85,6 +88,8 @@ class WorkerReport:
     controls: tuple[Control, ...] = ()
     memory: MemoryUse | None = None
     """Memory that the trial took in this process; None before its end, or where the system does not tell."""
+    note: str | None = None
+    """What a person is to know of a trial that goes on or ended all the same."""
 
 
 class SupersededError(RuntimeError):
@@ -110,6 +115,8 @@ class TrialRun:
         self._unreported = 0
         self._seconds = 0.0
         self._restore_from: Path | None = None
+        self._note: str | None = None
+        self._warned = False
         limit_threads(task.threads)
 
     def step(self) -> WorkerReport:
@@ -130,7 +137,7 @@ class TrialRun:
         if report.done:
             return self._ended(start, report=report)
         self._seconds += time.monotonic() - start
-        return WorkerReport(self._new_epochs(), self._seconds)
+        return WorkerReport(self._new_epochs(), self._seconds, note=self._new_note())
 
     def _step(self, start: float) -> StepReport:
         if not self._of_this_run.is_dir():
@@ -155,7 +162,7 @@ class TrialRun:
         context = Context(task.data, task.checks, Path(task.cache), self._artifacts, task.device, task.shared_seed)
         experiment = load_experiment(task.experiment)
         limit_threads(task.threads)  # again: the experiment has imported torch by now
-        begin(task.device, task.resources.get("GPU", 1.0))
+        begin(task.device, task.resources.get("GPU", 1.0), given=task.given_share)
         evaluation = experiment.start(task.trial, task.seed, context)
         checkpoint = self._restore_from or self._latest_checkpoint()
         if checkpoint is not None:
@@ -193,7 +200,10 @@ class TrialRun:
         temporary.rename(final)
         sync(self._checkpoints)
         if self._remote is not None:
-            self._remote.send_checkpoint(final)
+            try:
+                self._remote.send_checkpoint(final)
+            except OSError as error:  # the one before it, and this node's own, are there to go on from
+                self._warn(f"a checkpoint is not in the store ({_one_line(error)})")
         for other in self._checkpoints.iterdir():
             if other != final:
                 self._remove(other)
@@ -209,7 +219,10 @@ class TrialRun:
         """Return the newest whole checkpoint of this trial, left by a worker or a driver that was lost."""
         epochs = [int(path.name) for path in self._checkpoints.glob("*") if path.name.isdigit()]
         if self._remote is not None:  # another node may have come further
-            epochs.append(self._remote.fetch_checkpoint(self._checkpoints, max(epochs, default=0)))
+            try:
+                epochs.append(self._remote.fetch_checkpoint(self._checkpoints, max(epochs, default=0)))
+            except OSError as error:
+                self._warn(f"its checkpoints in the store cannot be read ({_one_line(error)})")
         newest = max(epochs, default=0)
         return self._checkpoints / str(newest) if newest else None
 
@@ -233,7 +246,11 @@ class TrialRun:
         memory = used(self._task.device) if self._evaluation is not None else None
         self._evaluation = None
         if self._remote is not None:
-            self._remote.send_artifacts(self._artifacts)
+            try:
+                self._remote.send_artifacts(self._artifacts)
+            except OSError as away:
+                where = f"{self._artifacts} of {socket.gethostname()}"
+                self._note = f"its artifacts are not all in the store, but in {where} ({_one_line(away)})"
         _free_memory(self._task.device)
         return WorkerReport(
             self._new_epochs(),
@@ -244,7 +261,17 @@ class TrialRun:
             metrics={} if report is None else dict(report.metrics),
             controls=() if report is None else tuple(report.controls),
             memory=memory,
+            note=self._new_note(),
         )
+
+    def _warn(self, text: str) -> None:
+        """Note that the store failed, once a trial: it may be away for long."""
+        if not self._warned:
+            self._note, self._warned = text, True
+
+    def _new_note(self) -> str | None:
+        note, self._note = self._note, None
+        return note
 
     def _new_epochs(self) -> tuple[Epoch, ...]:
         new = tuple(self._history[self._unreported :])

@@ -170,6 +170,7 @@ def test_wrong_requests_are_refused_before_anything_runs(
 ) -> None:
     for arguments, message in (
         (["--seeds", "0"], "--seeds 0"),
+        (["--output", "s3://bucket/audit"], "--output s3://bucket/audit is in a store"),
         (["--top", "0"], "--top 0"),
         (["--selected", "nowhere.yaml"], "cannot be read"),
         (["checks=nothing"], "no such checks"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from ray import tune
+from ray.tune.callback import CallbackList
 from tensorboardX.proto.event_pb2 import Event
 
 from models.measurement import Measurement
 from study import callbacks
-from study.callbacks import TensorBoardCallback, callback_problems
+from study.callbacks import TensorBoardCallback, callback_problems, guard, named_callbacks
 from study.config import ConfigError
 from study.event_files import EventFiles, scalars
 from study.records import Epoch
@@ -86,3 +90,53 @@ def test_named_callbacks_must_be_known_and_installed(make_config: MakeConfig, mo
     ]
     monkeypatch.setattr(callbacks, "find_spec", lambda name: name)
     assert make_config("callbacks=[mlflow]").resolved["callbacks"] == ["mlflow"]
+
+
+class Failing(tune.Callback):
+    """A tracker that cannot be reached."""
+
+    def __init__(self, broken: str) -> None:
+        self.broken, self.called = broken, list[str]()
+
+    def setup(self, *_: Any, **info: Any) -> None:
+        self._call("setup")
+
+    def on_trial_result(self, *_: Any, **info: Any) -> None:
+        self._call("on_trial_result")
+
+    def on_experiment_end(self, *_: Any, **info: Any) -> None:
+        self._call("on_experiment_end")
+
+    def _call(self, hook: str) -> None:
+        self.called.append(hook)
+        if hook == self.broken:
+            raise TypeError("argument\nof the server is away")
+
+
+@pytest.mark.parametrize("broken", ["setup", "on_trial_result", "on_experiment_end"])
+def test_a_tracker_that_fails_is_said_once_and_switched_off(broken: str) -> None:
+    said: list[str] = []
+    tracker, healthy = Failing(broken), Failing("nothing")
+    for one in (tracker, healthy):
+        guard(one, "mlflow", said.append)
+    every = CallbackList([tracker, healthy])
+    hooks = ["setup", "on_trial_result", "on_trial_result", "on_experiment_end"]
+    for hook in hooks:
+        getattr(every, hook)(trials=[])
+    assert said == [
+        "warning: callbacks=mlflow is switched off (TypeError: argument of the server is away); "
+        "the records are not affected"
+    ]
+    assert tracker.called == hooks[: hooks.index(broken) + 1]
+    assert healthy.called == hooks
+
+
+def test_trackers_of_a_study_are_guarded(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: name)
+    module = ModuleType("ray.air.integrations.mlflow")
+    module.MLflowLoggerCallback = lambda **_: Failing("setup")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    said: list[str] = []
+    (made,) = named_callbacks(make_config("callbacks=[mlflow]"), said.append)
+    made.setup()
+    assert len(said) == 1

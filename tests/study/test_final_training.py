@@ -207,6 +207,7 @@ def test_a_plan_takes_the_study_and_what_is_set_over_it(tmp_path: Path) -> None:
     ("changes", "more", "message"),
     [
         ({}, ["seeds=0", "epochs=-1"], "seeds=0 must be a whole number >= 1"),
+        ({}, ["output=s3://bucket/a"], "output=s3://bucket/a is in a store, where only studies go; give a folder"),
         ({}, ["epochs=many"], "epochs=many must be a number > 0"),
         ({}, ["workers=3"], r"workers=3: trial.stage_one.batch_size=16 cannot be shared equally"),
         ({}, ["data.sizes=64"], "data.sizes"),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from ray.tune.search import Searcher
 
-from study.config import StudyConfig
+from study import config as config_module
+from study.config import ConfigError, StudyConfig
 from study.empty import EXPERIMENT
-from study.memory import MemoryUse, begin, used
+from study.memory import MemoryUse, begin, gpu_memory, share_problem, torch_share, used
 from study.outcomes import Outcome
 from study.packing import Node, Packing, Request
 from study.records import read_parts
@@ -150,6 +152,51 @@ def test_the_measurement_is_of_the_trial_and_not_of_what_the_process_held_before
     assert 15 * 2**20 < more.peak - base.peak < 30 * 2**20
     assert more.peak < more.capacity
     assert block[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("share", "gigabytes_of_gpu", "given", "expected"),
+    [
+        (0.25, 80, True, 0.25),
+        (0.03, 24, True, 0.03),  # 0.72 GiB would be nothing with 1 GiB off
+        (0.25, 80, False, 0.25 - 1 / 80),
+        (1 / 32, 24, False, 1 / 64),
+        (1.0, 80, True, 1.0),
+        (2.0, 80, False, 1.0),
+    ],
+)
+def test_torch_is_held_to_the_share(share: float, gigabytes_of_gpu: int, given: bool, expected: float) -> None:
+    assert torch_share(share, gigabytes_of_gpu * GIGABYTE, given=given) == pytest.approx(expected)
+
+
+def test_a_share_that_a_process_alone_fills_is_refused_with_the_least_one() -> None:
+    problem = share_problem(0.04, 24 * GIGABYTE)
+    assert problem is not None
+    assert "resources.gpus_per_trial=0.04 of a GPU of 24.0 GiB" in problem
+    assert "give 0.042 or more" in problem
+    assert share_problem(0.042, 24 * GIGABYTE) is None
+    assert "give 0.063 or more" in str(share_problem(1 / 16, 16 * GIGABYTE))  # just as much is not more
+    for share, capacity in ((None, GIGABYTE), (0.0, GIGABYTE), (0.01, 0), (2.0, 16 * GIGABYTE)):
+        assert share_problem(share, capacity) is None
+
+
+def test_the_largest_gpu_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    for told, expected in (("2048\n16384", 16384 * 2**20), ("[N/A]", 0), ("", 0)):
+        tool.write_text(f"#!/bin/sh\nprintf '{told}'\n")
+        tool.chmod(0o755)
+        assert gpu_memory() == expected
+
+
+def test_a_study_with_too_small_a_share_does_not_start(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_module, "detect_gpus", lambda: 1)
+    monkeypatch.setattr(config_module, "gpu_memory", lambda: 8 * GIGABYTE)
+    with pytest.raises(ConfigError, match=r"give 0\.126 or more"):
+        make_config("resources.gpus_per_trial=0.1")
+    assert make_config("resources.gpus_per_trial=0.126").resources.gpus_per_trial == 0.126
 
 
 def test_every_finished_trial_has_its_memory_in_the_records(make_config: MakeConfig) -> None:

@@ -27,6 +27,7 @@ from study.remote import RemoteFolder, RemoteTrial, working_copy
 from study.storage import open_storage
 from study.trial_run import TrialRun
 from tests.study.in_process import evaluate_all
+from tests.study.test_searcher_contract import measured, new_study
 from tests.study.test_trial_run import new_task, run_to_end
 
 MakeConfig = Callable[..., StudyConfig]
@@ -114,6 +115,136 @@ def test_a_store_that_is_away_costs_one_warning_and_the_next_push_catches_up(
     remote.write = write  # type: ignore[method-assign]
     mirror.push()
     assert remote.read("journal.log") == b"1"
+
+
+def new_store(remote: RemoteFolder, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a study of an earlier driver at the address of ``URI``."""
+    monkeypatch.setattr(RemoteFolder, "at", lambda uri: remote)
+    contents = {"config.yaml": f"cache: {cache}", "journal.log": "1", "owner.txt": "w", "parts/1.parquet": "1"}
+    for name, content in contents.items():
+        remote.write(name, content.encode())
+
+
+URI = "s3://bucket/study"
+
+
+@pytest.mark.parametrize("whole", range(4))
+def test_an_interrupted_fetch_is_made_again(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: int
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder, real = working_copy(URI, tmp_path / "cache"), Path.write_bytes
+
+    def write(path: Path, content: bytes) -> int:
+        if len([one for one in folder.rglob("*") if one.is_file()]) == whole:
+            raise KeyboardInterrupt
+        return real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_study(URI)
+    assert fetch_study(URI) == folder
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {*remote.names()}
+
+
+@pytest.mark.parametrize("survives", range(5))
+def test_what_the_store_lacks_survives_a_driver_that_dies_while_it_takes_over(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (folder / "parts" / "2.parquet").write_text("unpushed")
+    write, written = remote.write, list[str]()
+
+    def write_some(name: str, content: bytes) -> None:
+        if len(written) == survives:
+            raise OSError("away")
+        written.append(name)
+        write(name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "write", write_some)
+        with pytest.raises(OSError, match="away"):
+            Mirror(remote, folder, print).claim()
+    assert (fetch_study(URI) / "parts" / "2.parquet").read_text() == "unpushed"
+
+
+def test_a_driver_that_dies_between_the_two_marks_loses_nothing(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (folder / "parts" / "2.parquet").write_text("unpushed")
+
+    def die(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", die)
+        with pytest.raises(KeyboardInterrupt):
+            Mirror(remote, folder, print).claim()
+    assert (fetch_study(URI) / "parts" / "2.parquet").read_text() == "unpushed"
+
+
+def test_a_copy_whose_first_push_was_interrupted_is_kept(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_store(remote, tmp_path / "cache", monkeypatch)
+    folder = fetch_study(URI)
+    (tmp_path / "store" / "study" / "owner.txt").unlink()
+    (folder / "owner.txt").unlink()
+    (folder / "environment.json").write_text("unpushed")
+    assert (fetch_study(URI) / "environment.json").exists()
+
+
+def test_a_store_that_is_away_costs_no_trial_its_result(
+    remote: RemoteFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("away")
+
+    monkeypatch.setattr(RemoteFolder, "at", lambda uri: remote)
+    for name in ("names", "read", "write"):
+        monkeypatch.setattr(remote, name, refuse)
+    reports = run_to_end(TrialRun(replace(new_task(tmp_path, epochs=5), remote=URI)))
+    assert reports[-1].fault is None
+    assert reports[-1].metrics
+    notes = [report.note or "" for report in reports]
+    assert "checkpoints in the store cannot be read" in notes[0]
+    assert notes[1:4] == ["", "", ""]  # the checkpoints of epochs 2 and 4 are of the same fault
+    assert str(tmp_path / "artifacts" / "3") in notes[4]
+    assert "away" in notes[4]
+
+
+def test_a_checkpoint_that_was_fetched_in_part_is_not_taken(remote: RemoteFolder, tmp_path: Path) -> None:
+    trial, read = RemoteTrial(remote, "3", "artifacts/3"), remote.read
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "state.json").write_text("2")
+    trial.send_checkpoint(tmp_path / "2")
+
+    def read_some(name: str) -> bytes:
+        if name.endswith("whole"):
+            raise OSError("away")
+        return read(name)
+
+    remote.read = read_some  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="away"):
+        trial.fetch_checkpoint(tmp_path / "there", 0)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["fetching-2"]
+    remote.read = read  # type: ignore[method-assign]
+    assert trial.fetch_checkpoint(tmp_path / "there", 0) == 2
+    assert [path.name for path in (tmp_path / "there").rglob("*")] == ["2", "state.json"]
+
+
+def test_a_person_reads_what_a_worker_notes(make_config: MakeConfig) -> None:
+    study = new_study(make_config)
+    said: list[str] = []
+    study.searcher.progress.say = said.append  # type: ignore[method-assign]
+    study.searcher.suggest("a")
+    study.searcher.on_trial_complete("a", {"report": replace(measured(), note="its artifacts are elsewhere")})
+    assert "warning: trial 0: its artifacts are elsewhere" in said
+    assert study.rows[0]["outcome"] == Outcome.OK
 
 
 def test_a_node_that_cannot_use_the_store_says_why() -> None:
