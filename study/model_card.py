@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +139,9 @@ def _audit(plan: FinalPlan) -> str:
         entry = next(one for one in found["short_list"] if one["trial"] == plan.number)
     except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration):
         return "The configuration was not audited (`python -m study.audit`) before this training."
+    if lost := entry.get("without_result"):
+        why = ", ".join(f"seed {seed} {outcome}" for seed, outcome in lost.items())
+        return f"The audit `{path}` gave no result for it, for a fault of the machine or the code: {why}."
     kept = "within the study's bounds" if entry["audit_feasible"] else "beyond the study's bounds"
     rows = [
         (item["name"], item["kind"], f"{_number(item['value'])} ({_number(item['low'])} to {_number(item['high'])})")
@@ -149,8 +152,13 @@ def _audit(plan: FinalPlan) -> str:
     return (
         f"Trained again under {entry['seeds']} fresh seeds and judged by the battery `{battery}`, the configuration is "
         f"{kept}; {entry['seeds_feasible']} of {entry['seeds']} seeds are within them. Over the short list of "
-        f"{len(found['short_list'])}:\n\n{losses}"
+        f"{len(found['short_list'])}{_left_out(found)}:\n\n{losses}"
     )
+
+
+def _left_out(found: Mapping[str, Any]) -> str:
+    numbers = ", ".join(map(str, found.get("left_out") or ()))
+    return f", without those left out for a fault of the machine or the code (trial {numbers})" if numbers else ""
 
 
 def _versions(plan: FinalPlan) -> str:
