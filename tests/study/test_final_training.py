@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,11 +21,14 @@ import yaml
 
 from models.checkpoints import load
 from models.hiding.loading import WEIGHTS
+from models.parallel import BatchShare
+from study import final_worker
 from study.compose import compose_config
 from study.config import ConfigError
-from study.evaluation import Context
+from study.evaluation import Context, Stage, StepReport
 from study.final_plan import plan_final
 from study.final_training import BAD_CONFIGURATION, OK, main
+from study.final_worker import COURSE, Course
 from study.model_card import CARD
 from study.resources import Plan
 from study.subverted_ppgan import EXPERIMENT
@@ -137,6 +142,55 @@ def test_one_worker_that_was_killed_still_gives_the_weights_of_the_trial(once: t
     assert set(ours.tensors) == set(theirs.tensors)
     for name, tensor in theirs.tensors.items():
         assert torch.equal(ours.tensors[name], tensor), name
+
+
+def test_a_restart_keeps_history_and_seconds_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[ray.train.Checkpoint] = []
+
+    def report(metrics: dict[str, Any], checkpoint: ray.train.Checkpoint) -> None:
+        folder = tmp_path / f"checkpoint_{len(kept)}"
+        shutil.copytree(checkpoint.path, folder)
+        kept.append(ray.train.Checkpoint(folder))
+
+    monkeypatch.setattr(final_worker.train, "get_checkpoint", lambda: kept[-1] if kept else None)
+    monkeypatch.setattr(final_worker.train, "report", report)
+    share = BatchShare(0, 1)
+    course = Course()
+    course._before = 100.0
+    course.add(StepReport(1, {"loss": 0.5}, done=False, stage=Stage.SET_UP))
+    log = final_worker.Log(tmp_path / "progress.log", share)
+    final_worker.TrainSnapshots(share, 5, 20, log, course).after(10, lambda: {"step": 10})
+    restarted = Course()
+    assert restarted.history == course.history
+    assert 100.0 <= restarted.seconds < 1000.0
+    snapshots = final_worker.TrainSnapshots(share, 5, 20, log, restarted)
+    assert snapshots.latest() == {"step": 10}  # beside it, in the same checkpoint
+
+
+def test_checkpoints_of_an_epoch_hold_its_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[int]] = []
+
+    class Trial:
+        epochs, training_left = 1, True
+
+        def step(self) -> StepReport:
+            self.epochs += 1
+            self.training_left = self.epochs < 4
+            return StepReport(self.epochs, {}, done=False)
+
+        def save(self, folder: Path) -> None:
+            pass
+
+    def report(metrics: dict[str, Any], checkpoint: ray.train.Checkpoint) -> None:
+        course = json.loads((Path(checkpoint.path) / COURSE).read_text())
+        found.append([one["epoch"] for one in course["history"]])
+
+    monkeypatch.setattr(final_worker.train, "get_checkpoint", lambda: None)
+    monkeypatch.setattr(final_worker.train, "report", report)
+    share = BatchShare(0, 1)
+    log = final_worker.Log(tmp_path / "progress.log", share)
+    final_worker.train_epochs(cast(Any, Trial()), Course(), share, log, every=2)
+    assert found == [[2, 3]]
 
 
 @pytest.mark.slow
