@@ -22,14 +22,16 @@ import yaml
 from models.checkpoints import load
 from models.hiding.loading import WEIGHTS
 from models.parallel import BatchShare
-from study import final_worker
+from study import final_group, final_worker
 from study.compose import compose_config
 from study.config import ConfigError
 from study.evaluation import Context, Stage, StepReport
+from study.final_group import group_size, worker_threads
 from study.final_plan import plan_final
 from study.final_training import BAD_CONFIGURATION, OK, main
 from study.final_worker import COURSE, Course
 from study.model_card import CARD
+from study.packing import Node
 from study.resources import Plan
 from study.subverted_ppgan import EXPERIMENT
 
@@ -280,18 +282,36 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(
         plan_final(arguments(write_selection(tmp_path, **changes), "a", *more))
 
 
-@pytest.mark.slow
-def test_more_workers_than_processors_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from study.final_group import train_seed
+def test_more_workers_than_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nodes(*resources: dict[str, float]) -> None:
+        monkeypatch.setattr(final_group, "alive_nodes", lambda: [{"Resources": each} for each in resources])
 
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    plan = plan_final(arguments(write_selection(tmp_path), "a", "workers=4"))
-    with pytest.raises(ConfigError, match="workers=4, but there are 2 CPUs; give workers=2 or less"):
-        train_seed(plan, 0, tmp_path, Plan(1.0, 0.0, 2))
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 3.0})
-    everything = plan_final(arguments(write_selection(tmp_path), "a"))
+    plan = plan_final(arguments(write_selection(tmp_path), "a"))
+    nodes({"CPU": 1.0}, {"CPU": 1.0})
+    assert group_size(plan, Plan(1.0, 0.0, 2)) == 1
+    with pytest.raises(ConfigError, match=r"workers=4, but there is room for 2 \(a CPU each\); give workers=2 or less"):
+        group_size(replace(plan, workers=4), Plan(1.0, 0.0, 2))
+    nodes({"CPU": 2.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 2.0})
     with pytest.raises(ConfigError, match=r"workers=3: trial\.stage_one\.batch_size=16 cannot be shared equally"):
-        train_seed(everything, 0, tmp_path, Plan(1.0, 1.0, 2))
+        group_size(plan, Plan(1.0, 1.0, 2))
+    assert group_size(replace(plan, workers=2), Plan(1.0, 1.0, 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "nodes", "on_gpus", "threads"),
+    [
+        (2, [(3, 0), (3, 0)], False, 3),
+        (3, [(3, 0), (3, 0)], False, 1),  # 6 CPUs for 3 workers, but no node holds two with 2 each
+        (2, [(7, 0), (1, 0)], False, 3),
+        (4, [(8, 4)], True, 2),
+        (3, [(2, 1), (8, 2)], True, 2),
+        (2, [(16, 1), (2, 1)], True, 2),
+    ],
+)
+def test_threads_are_those_that_fit_on_nodes(
+    workers: int, nodes: list[tuple[float, float]], on_gpus: bool, threads: int
+) -> None:
+    assert worker_threads(workers, [Node(cpus, gpus, 0.0) for cpus, gpus in nodes], on_gpus) == threads
 
 
 def test_a_selection_whose_images_are_gone_says_which_and_what_to_do(
