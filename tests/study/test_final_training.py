@@ -22,18 +22,19 @@ import yaml
 from models.checkpoints import load
 from models.hiding.loading import WEIGHTS
 from models.parallel import BatchShare
-from study import final_group, final_worker
+from study import driver, final_group, final_worker, model_card
 from study.compose import compose_config
 from study.config import ConfigError
 from study.evaluation import Context, Stage, StepReport
 from study.final_group import group_size, worker_threads
-from study.final_plan import plan_final
+from study.final_plan import FinalPlan, plan_final
 from study.final_training import BAD_CONFIGURATION, OK, main
 from study.final_worker import COURSE, Course
 from study.model_card import CARD
 from study.packing import Node
 from study.resources import Plan
 from study.subverted_ppgan import EXPERIMENT
+from tests.study.in_process import without_ray
 
 PARAMETERS = {"subversion.family": "learned", "subversion.secret": "identity", "subversion.strength": 2}
 SEED = 77
@@ -193,6 +194,49 @@ def test_checkpoints_of_an_epoch_hold_its_course(tmp_path: Path, monkeypatch: py
     log = final_worker.Log(tmp_path / "progress.log", share)
     final_worker.train_epochs(cast(Any, Trial()), Course(), share, log, every=2)
     assert found == [[2, 3]]
+
+
+def test_the_resolved_number_of_workers_is_recorded_and_on_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_seed(plan: FinalPlan, index: int, folder: Path, share: Plan) -> None:
+        (folder / final_worker.DIVERGED).write_text("not finite\n")
+
+    monkeypatch.setattr(driver, "_ray", without_ray)
+    monkeypatch.setattr(final_group, "group_size", lambda plan, share: 2)
+    monkeypatch.setattr(final_group, "train_seed", train_seed)
+    best = write_selection(tmp_path)
+    for _ in range(2):  # the second time nothing is left to train
+        assert main(arguments(best, "a")) == OK
+        assert yaml.safe_load((tmp_path / "a" / "final.yaml").read_text())["workers"] == {0: [2]}
+        card = (tmp_path / "a" / CARD).read_text()
+        assert "2 workers that shared every batch" in card
+        assert "Batch normalisation took" in card
+    assert "No audit (`python -m study.audit`) that ended was found beside" in card
+
+
+def test_only_an_audit_of_what_was_trained_is_attributed(tmp_path: Path) -> None:
+    best = write_selection(tmp_path)
+    plan = plan_final(arguments(best, "a"))
+    entry = {"trial": 5, "parameters": PARAMETERS, "audit_feasible": True, "seeds": 3, "seeds_feasible": 2}
+    found = {"settings": {"checks": {"name": "smoke"}, "data": plan.config.data}, "optimism": []}
+    (tmp_path / "audit").mkdir()
+
+    def said(plan: FinalPlan, **changes: Any) -> str:
+        document = found | {"short_list": [entry | changes]}
+        (tmp_path / "audit" / "audit.yaml").write_text(yaml.safe_dump(document))
+        return model_card._audit(plan)
+
+    assert "2 of 3 seeds are within them" in said(plan)
+    assert "does not hold trial 5" in said(plan, trial=4)
+    other = said(plan, parameters=PARAMETERS | {"subversion.strength": 3})
+    assert "| `trial.subversion.strength` | `3` | `2` |" in other
+    assert "2 of 3" not in other
+    larger = plan_final(arguments(best, "a", "data.size=64"))
+    assert "| `data.size` | `32` | `64` |" in said(larger)
+    assert "gave no result for it, for a fault of the machine or the code: seed 1 preempted" in said(
+        plan, without_result={1: "preempted"}
+    )
 
 
 @pytest.mark.slow
