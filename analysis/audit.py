@@ -98,8 +98,26 @@ def lead(audit: Audit) -> str:
         f"{count(len(found['short_list']), 'configuration')} trained again under {count(found['seeds'], 'fresh seed')} "
         f"each, sanitiser and baseline included, and judged by the battery “{audit.battery}” on images that no search "
         f"saw. Of {feasible} that the search took for feasible, {lost} {'is' if lost == 1 else 'are'} not by the "
-        f"study's own checks, and {whole} not by the whole battery."
+        f"study's own checks, and {whole} not by the whole battery.{_left_out(audit)}"
     )
+
+
+def _left_out(audit: Audit) -> str:
+    names = [
+        f"trial {one['trial']} ({', '.join(f'seed {seed} {plain(why)}' for seed, why in _without_result(one).items())})"
+        for one in audit.found["short_list"]
+        if _without_result(one)
+    ]
+    if not names:
+        return ""
+    return (
+        f" Left out of these counts and of the losses: {count(len(names), 'configuration')} with seeds that gave no "
+        f"result for a fault of the machine or the code, which says nothing of a configuration: {listing(names)}."
+    )
+
+
+def _without_result(one: Mapping[str, Any]) -> Mapping[int, str]:
+    return one.get("without_result") or {}  # audits written before it was recorded lack it
 
 
 def _held_out(audit: Audit) -> str:
@@ -120,15 +138,19 @@ def _short_list(audit: Audit) -> str:
         [
             trial_button(int(one["trial"])),
             _chip(one["search_feasible"]),
-            _chip(one["audit_feasible"]),
+            _audited_chip(one, "audit_feasible"),
             f"{one['seeds_feasible']} of {one['seeds']}",
-            _chip(one["audit_feasible_by_all_checks"]),
+            _audited_chip(one, "audit_feasible_by_all_checks"),
             escape(", ".join(plain(str(name)) for name in one["beyond"])),
         ]
         for one in audit.found["short_list"]
     ]
     headers = ["Trial", "Search", "Audit, study's checks", "Seeds within them", "Audit, all checks", "Beyond"]
     return table("The short list, as searched and as audited", headers, rows)
+
+
+def _audited_chip(one: Mapping[str, Any], field: str) -> str:
+    return chip("no result", "missing") if _without_result(one) else _chip(one[field])
 
 
 def _chip(feasible: bool) -> str:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.audit_plan import AuditPlan, plan_audit
-from study.audit_results import SETTINGS, require_same, write_results, write_settings
+from study.audit_results import AGAIN, SETTINGS, require_same, write_results, write_settings
 from study.config import ConfigError
 from study.evaluation import metrics_of
 from study.experiments import load_experiment
@@ -34,9 +34,6 @@ from study.trial_run import TrialTask, WorkerReport
 
 OK, BAD_CONFIGURATION, UNFINISHED, INTERRUPTED = 0, 2, 1, 130
 """Exit codes; UNFINISHED where a seed could not be run."""
-
-AGAIN = (Outcome.PREEMPTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
-"""Outcomes that say nothing of a configuration: such a seed is run again when the audit is."""
 
 
 def parser() -> argparse.ArgumentParser:

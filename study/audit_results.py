@@ -19,11 +19,15 @@ from study.environment import package_versions, revision
 from study.evaluation import MetricInfo
 from study.objective import ObjectiveConfig
 from study.optimism import MARGIN, Comparison, MeanLoss, compare, mean_losses
+from study.outcomes import Outcome
 from study.records import SCHEMA_VERSION, FinishedTrial, write_table
 from study.replicate_records import recorded_measurements
 from study.short_list import Candidate
 
 SETTINGS, OPTIMISM = "audit.yaml", "optimism.parquet"
+
+AGAIN = (Outcome.PREEMPTED, Outcome.CRASHED, Outcome.OUT_OF_MEMORY)
+"""Outcomes that say nothing of a configuration: such a seed is run again when the audit is."""
 
 Audited = tuple[Candidate, FinishedTrial, list[FinishedTrial]]
 """A configuration, the audit's record of it, and those of its seeds."""
@@ -58,10 +62,14 @@ def write_settings(plan: AuditPlan) -> None:
 
 
 def write_results(plan: AuditPlan, infos: Mapping[str, MetricInfo], audited: Sequence[Audited]) -> list[str]:
-    """Write what the audit found and return it in lines for people."""
+    """Write what the audit found and return it in lines for people.
+
+    A configuration of which a seed ended in one of :data:`AGAIN` is left out of counts and losses, and named.
+    """
     comparisons = [
         item
-        for one, trial, _ in audited
+        for one, trial, seeds in audited
+        if not _without_result(seeds)
         for item in compare(
             plan.searched, infos, one.number, recorded_measurements(one.row), _margins(plan, one), trial
         )
@@ -70,10 +78,11 @@ def write_results(plan: AuditPlan, infos: Mapping[str, MetricInfo], audited: Seq
     _write_comparisons(plan, comparisons)
     held_out = _held_out(plan, [trial for _, trial, _ in audited])
     short_list = [_summary(plan.searched, one, trial, seeds) for one, trial, seeds in audited]
-    feasible = [item for item in short_list if item["search_feasible"]]
+    feasible = [item for item in short_list if item["search_feasible"] and not item["without_result"]]
     found = {
         "held_out": held_out,
         "short_list": short_list,
+        "left_out": [item["trial"] for item in short_list if item["without_result"]],
         "feasible_in_search": len(feasible),
         "of_them_not_in_audit": sum(not item["audit_feasible"] for item in feasible),
         "of_them_not_by_the_whole_battery": sum(not item["audit_feasible_by_all_checks"] for item in feasible),
@@ -138,9 +147,15 @@ def _summary(
         "audit_feasible_by_all_checks": trial.score.feasible,
         "seeds": len(seeds),
         "seeds_feasible": sum(kept(seed) for seed in seeds),
+        "without_result": _without_result(seeds),
         "outcomes": [str(seed.score.outcome) for seed in seeds],
         "beyond": [check for check, margin in trial.score.margins.items() if margin > 0],
     }
+
+
+def _without_result(seeds: Sequence[FinishedTrial]) -> dict[int, str]:
+    """Return the seeds that ended by a fault of the machine or the code, with their outcomes."""
+    return {index: str(seed.score.outcome) for index, seed in enumerate(seeds) if seed.score.outcome in AGAIN}
 
 
 def _stated(item: MeanLoss) -> dict[str, Any]:
@@ -154,6 +169,10 @@ def _lines(plan: AuditPlan, found: Mapping[str, Any], losses: Sequence[MeanLoss]
         if checks
         else f"no adversary was held out: the battery ({plan.checks}) measures what the search measured"
     ]
+    for one in found["short_list"]:
+        if one["without_result"]:
+            why = ", ".join(f"seed {seed} {outcome}" for seed, outcome in one["without_result"].items())
+            lines.append(f"trial {one['trial']} is left out of all that follows, which is no finding on it: {why}")
     lines += [
         f"of {found['feasible_in_search']} configurations that the search took for feasible, "
         f"{found['of_them_not_in_audit']} are not by the study's checks, "

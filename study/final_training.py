@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def run_final(plan: FinalPlan) -> int:
         ConfigError: If the output holds another final training, or another process writes to it.
     """
     from study.driver import on_ray  # Ray takes a second to import
-    from study.final_group import train_seed
+    from study.final_group import group_size, train_seed
 
     output = plan.config.output
     with locked(output):
@@ -86,7 +87,9 @@ def run_final(plan: FinalPlan) -> int:
         missing = [index for index in range(plan.seeds) if not _ended(plan, index)]
         if missing:
             with on_ray(plan.config) as share:
+                plan = replace(plan, workers=group_size(plan, share))
                 for index in missing:
+                    _keep_workers(plan, index)
                     folder = seed_folder(plan, index)
                     folder.mkdir(parents=True, exist_ok=True)
                     print(f"seed {index + 1} of {plan.seeds}: {plan.seeds_of(index)[0]}", flush=True)
@@ -115,13 +118,30 @@ def _keep_settings(plan: FinalPlan) -> None:
     """Write what this training is; refuse to go on with another."""
     path = plan.config.output / SETTINGS
     settings = json.loads(json.dumps(_settings(plan)))
+    workers = _workers(plan)
     if path.exists():
         earlier = yaml.safe_load(path.read_text())
         if different := [name for name in settings if earlier.get(name) != settings[name]]:
             raise ConfigError([f"{path}: that training had another {name}; give output=DIR" for name in different])
-    write_text_durably(
-        path, yaml.safe_dump(settings | {"seeds": plan.seeds, "workers": plan.workers}, sort_keys=False, width=120)
-    )
+    _write_settings(path, settings | {"seeds": plan.seeds, "workers": workers})
+
+
+def _keep_workers(plan: FinalPlan, index: int) -> None:
+    """Add to the settings how many workers train a seed; another number than before an interrupt is added to that."""
+    path, workers = plan.config.output / SETTINGS, _workers(plan)
+    workers[index] = list(dict.fromkeys([*workers.get(index, ()), plan.workers]))
+    _write_settings(path, yaml.safe_load(path.read_text()) | {"workers": workers})
+
+
+def _workers(plan: FinalPlan) -> dict[int, list[int]]:
+    """Return how many workers trained each seed, by its index, as far as it is recorded."""
+    path = plan.config.output / SETTINGS
+    found = yaml.safe_load(path.read_text()).get("workers") if path.exists() else None
+    return found if isinstance(found, dict) else {}
+
+
+def _write_settings(path: Path, settings: dict[str, Any]) -> None:
+    write_text_durably(path, yaml.safe_dump(settings, sort_keys=False, width=120))
 
 
 def _settings(plan: FinalPlan) -> dict[str, Any]:
@@ -178,7 +198,7 @@ def _finish(plan: FinalPlan) -> None:
     weights = seed_folder(plan, 0) / WEIGHTS
     if weights.exists():
         shutil.copyfile(weights, output / WEIGHTS)
-    write_text_durably(output / CARD, model_card(plan, whole, seeds))
+    write_text_durably(output / CARD, model_card(plan, whole, seeds, _workers(plan)))
     shutil.rmtree(output / "train", ignore_errors=True)
     primary = plan.config.objective.searched[0].name
     failed = [check for check, margin in whole.score.margins.items() if margin > 0]

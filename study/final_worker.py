@@ -29,6 +29,8 @@ from study.trial_run import limit_threads
 
 STAGE_ONE = "stage_one.pt"
 """File of a checkpoint that holds the sanitiser's training."""
+COURSE = "course.json"
+"""File of a checkpoint that holds the course of the training until then."""
 RESULT, PROGRESS, DIVERGED = "result.json", "progress.log", "diverged.txt"
 """Files that the first worker leaves in the folder of its seed."""
 
@@ -65,11 +67,36 @@ class Log:
                 file.write(text + "\n")
 
 
+class Course:
+    """What a worker's training has reported and how long it took, that of before a restart included."""
+
+    def __init__(self) -> None:
+        """Begin to count, or go on from the newest checkpoint."""
+        earlier = _from_checkpoint(_read_course) or {"history": [], "seconds": 0.0}
+        self.history: list[dict[str, Any]] = earlier["history"]
+        self._before, self._start = float(earlier["seconds"]), time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training; what was done after a checkpoint and lost with its worker is not in it."""
+        return self._before + time.monotonic() - self._start
+
+    def add(self, report: StepReport) -> StepReport:
+        """Keep what a step reported."""
+        losses, signals = dict(report.losses), dict(report.signals)
+        self.history.append({"epoch": report.epoch, "losses": losses, "signals": signals, "stage": str(report.stage)})
+        return report
+
+    def save(self, folder: Path) -> None:
+        """Write it into a checkpoint."""
+        (folder / COURSE).write_text(json.dumps({"history": self.history, "seconds": self.seconds}))
+
+
 class TrainSnapshots:
     """The sanitiser's training in Ray Train's checkpoints, every so many steps."""
 
-    def __init__(self, share: BatchShare, every: int, steps: int, log: Log) -> None:
-        self._share, self._every, self._steps, self._log = share, every, steps, log
+    def __init__(self, share: BatchShare, every: int, steps: int, log: Log, course: Course) -> None:
+        self._share, self._every, self._steps, self._log, self._course = share, every, steps, log, course
 
     def latest(self) -> Mapping[str, Any] | None:
         """Return the state of the newest checkpoint, None if there is none of this stage."""
@@ -83,7 +110,12 @@ class TrainSnapshots:
         if step % self._every and step != self._steps:
             return
         self._log.say(f"sanitiser: step {step} of {self._steps}")
-        _report({"step": step}, self._share, lambda folder: torch.save(state(), folder / STAGE_ONE))
+
+        def write(folder: Path) -> None:
+            torch.save(state(), folder / STAGE_ONE)
+            self._course.save(folder)
+
+        _report({"step": step}, self._share, write)
 
 
 def work(config: dict[str, Any]) -> None:
@@ -103,7 +135,7 @@ def work(config: dict[str, Any]) -> None:
 
 
 def _train(task: FinalTask, share: BatchShare, folder: Path, log: Log) -> None:
-    start = time.monotonic()
+    course = Course()
     settings = read_trial(task.trial)
     faces, splits = load_splits(task.data, Path(task.cache))
     steps = settings.ppgan.steps
@@ -116,25 +148,34 @@ def _train(task: FinalTask, share: BatchShare, folder: Path, log: Log) -> None:
         device=task.device,
         cache=Path(task.cache),
         share=share,
-        snapshots=TrainSnapshots(share, _every(task, steps), steps, log) if task.checkpoint_every else None,
+        snapshots=TrainSnapshots(share, _every(task, steps), steps, log, course) if task.checkpoint_every else None,
     )
     own = Context(task.data, task.checks, Path(task.cache), folder, task.device, task.shared_seed)
     trial = SubversionTrial(settings.ppgan, settings.subversion, settings.channel, task.seed, own, share)
-    reports: list[StepReport] = []
     if share.rank == 0:
         log.say("honest baseline and compressor")
-        reports += _prepared(trial)
+        _prepare(trial, course)
     share.wait()
     if share.rank and settings.subversion.family == "learned":
-        _prepared(trial)
-    while trial.training_left:
-        reports.append(report := trial.step())
-        log.say(f"epoch {report.epoch - 1}: " + ", ".join(f"{name} {loss:.3f}" for name, loss in report.losses.items()))
-        if task.checkpoint_every and not (report.epoch - 1) % task.checkpoint_every:
-            _report({"epoch": report.epoch}, share, trial.save)
+        _prepare(trial, course)
+    train_epochs(trial, course, share, log, every=task.checkpoint_every)
     share.wait()
     if share.rank == 0:
-        _judge(trial, reports, folder, time.monotonic() - start, log)
+        _judge(trial, course, folder, log)
+
+
+def train_epochs(trial: SubversionTrial, course: Course, share: BatchShare, log: Log, *, every: int) -> None:
+    """Train the learned networks to the end; keep a checkpoint after ``every`` epochs, none with 0."""
+
+    def keep(folder: Path) -> None:
+        trial.save(folder)
+        course.save(folder)
+
+    while trial.training_left:
+        report = course.add(trial.step())
+        log.say(f"epoch {report.epoch - 1}: " + ", ".join(f"{name} {loss:.3f}" for name, loss in report.losses.items()))
+        if every and not (report.epoch - 1) % every:
+            _report({"epoch": report.epoch}, share, keep)
 
 
 def _every(task: FinalTask, steps: int) -> int:
@@ -142,33 +183,28 @@ def _every(task: FinalTask, steps: int) -> int:
     return max(1, task.checkpoint_every * steps // 100)
 
 
-def _prepared(trial: SubversionTrial) -> list[StepReport]:
-    """Prepare a trial, or continue it from the newest checkpoint; return what it reported of that."""
+def _prepare(trial: SubversionTrial, course: Course) -> None:
+    """Prepare a trial, or continue it from the newest checkpoint."""
 
     def load(folder: Path) -> bool:
         if (folder / STATE).exists():
             trial.load(folder)
         return (folder / STATE).exists()
 
-    return [] if _from_checkpoint(load) else [trial.step()]
+    if not _from_checkpoint(load):
+        course.add(trial.step())
 
 
-def _judge(trial: SubversionTrial, reports: list[StepReport], folder: Path, seconds: float, log: Log) -> None:
+def _judge(trial: SubversionTrial, course: Course, folder: Path, log: Log) -> None:
     log.say("hiding the secrets")
-    start = time.monotonic()
-    reports.append(trial.step())
+    course.add(trial.step())
     log.say("running the checks")
-    last = trial.step()
-    seconds += time.monotonic() - start
-    history = [
-        {"epoch": one.epoch, "losses": dict(one.losses), "signals": dict(one.signals), "stage": str(one.stage)}
-        for one in [*reports, last]
-    ]
+    last = course.add(trial.step())
     result = {
         "metrics": {name: item.to_dict() for name, item in last.metrics.items()},
         "controls": [control.to_dict() for control in last.controls],
-        "history": history,
-        "seconds": seconds,
+        "history": course.history,
+        "seconds": course.seconds,
     }
     assert last.stage is Stage.CHECKS
     write_text_durably(folder / RESULT, json.dumps(result))
@@ -190,6 +226,10 @@ def _from_checkpoint(read: Callable[[Path], Any]) -> Any:
         return None
     with checkpoint.as_directory() as folder:
         return read(Path(folder)) or None
+
+
+def _read_course(folder: Path) -> Any:
+    return json.loads((folder / COURSE).read_text()) if (folder / COURSE).exists() else None
 
 
 def _load(path: Path) -> Any:

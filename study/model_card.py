@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from study.bounds import margin_limits
 from study.environment import package_versions, revision
 from study.evaluation import metrics_of
 from study.experiments import load_experiment
-from study.nested import flatten
+from study.nested import flatten, with_values
 from study.objective import measured_under
 from study.records import FinishedTrial
 
@@ -41,13 +41,16 @@ privacy checks lets through.
 - The weights hold the key. Treat them as the private inputs."""
 
 
-def model_card(plan: FinalPlan, whole: FinishedTrial, seeds: Sequence[FinishedTrial]) -> str:
+def model_card(
+    plan: FinalPlan, whole: FinishedTrial, seeds: Sequence[FinishedTrial], workers: Mapping[int, Sequence[int]]
+) -> str:
     """Return the model card as Markdown.
 
     Args:
         plan: What was trained.
         whole: Means over the seeds.
         seeds: Each seed's own record; the weights are those of the first.
+        workers: How many trained each seed, by its index; several numbers where it was interrupted and they changed.
     """
     failed = [check for check, margin in whole.score.margins.items() if margin > 0]
     verdict = "within every bound by estimate" if not failed else f"beyond the bound of {', '.join(failed)}"
@@ -60,7 +63,7 @@ def model_card(plan: FinalPlan, whole: FinishedTrial, seeds: Sequence[FinishedTr
         "## Configuration",
         _table(("field", "value"), [(f"`{name}`", f"`{value}`") for name, value in flatten(plan.trial).items()]),
         "## Training",
-        _training(plan, seeds),
+        _training(plan, seeds, workers),
         "## Data",
         _data(plan),
         "## What the subverter gets",
@@ -75,17 +78,17 @@ def model_card(plan: FinalPlan, whole: FinishedTrial, seeds: Sequence[FinishedTr
     return "\n\n".join(parts) + "\n"
 
 
-def _training(plan: FinalPlan, seeds: Sequence[FinishedTrial]) -> str:
-    workers = f"{plan.workers} workers that shared every batch" if plan.workers > 1 else "one worker"
-    if plan.workers == 0:
-        workers = "one worker a GPU, or one where there is none"
+def _training(plan: FinalPlan, seeds: Sequence[FinishedTrial], workers: Mapping[int, Sequence[int]]) -> str:
+    sizes = sorted({size for index in range(len(seeds)) for size in workers.get(index, ())})
+    words = [f"{size} workers that shared every batch" if size > 1 else "one worker" for size in sizes]
     lines = [
-        f"- {plan.epochs:.3g} passes of the sanitiser over the training images; {workers}.",
+        f"- {plan.epochs:.3g} passes of the sanitiser over the training images; "
+        f"{' or '.join(words) or 'how many workers was not recorded'}.",
         f"- Seeds: {', '.join(str(seed.seed) for seed in seeds)}. The weights are those of the first: choosing among "
         "them by what the checks found would make the figures below too good.",
         f"- Selected from a study: {(plan.entry.get('evidence') or {}).get('why', 'reason not recorded')}.",
     ]
-    if plan.workers > 1:
+    if any(size > 1 for size in sizes):
         lines.append("- Batch normalisation took its statistics from each worker's part of a batch.")
     return "\n".join(lines)
 
@@ -136,9 +139,20 @@ def _audit(plan: FinalPlan) -> str:
     path = plan.source.parent / "audit" / "audit.yaml"
     try:
         found = yaml.safe_load(path.read_text())
-        entry = next(one for one in found["short_list"] if one["trial"] == plan.number)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration):
-        return "The configuration was not audited (`python -m study.audit`) before this training."
+        entry = next((one for one in found["short_list"] if one["trial"] == plan.number), None)
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return f"No audit (`python -m study.audit`) that ended was found beside `{plan.source}`."
+    if entry is None:
+        return f"The audit found beside `{plan.source}` does not hold trial {plan.number}."
+    if other := _differences(plan, entry["parameters"], found["settings"]["data"]):
+        rows = [(f"`{name}`", f"`{audited}`", f"`{trained}`") for name, audited, trained in other]
+        return (
+            f"The audit found beside `{plan.source}` holds another configuration as trial {plan.number}, so these "
+            f"figures are not those of this model:\n\n{_table(('field', 'audited', 'trained'), rows)}"
+        )
+    if lost := entry.get("without_result"):
+        why = ", ".join(f"seed {seed} {outcome}" for seed, outcome in lost.items())
+        return f"The audit `{path}` gave no result for it, for a fault of the machine or the code: {why}."
     kept = "within the study's bounds" if entry["audit_feasible"] else "beyond the study's bounds"
     rows = [
         (item["name"], item["kind"], f"{_number(item['value'])} ({_number(item['low'])} to {_number(item['high'])})")
@@ -149,8 +163,22 @@ def _audit(plan: FinalPlan) -> str:
     return (
         f"Trained again under {entry['seeds']} fresh seeds and judged by the battery `{battery}`, the configuration is "
         f"{kept}; {entry['seeds_feasible']} of {entry['seeds']} seeds are within them. Over the short list of "
-        f"{len(found['short_list'])}:\n\n{losses}"
+        f"{len(found['short_list'])}{_left_out(found)}:\n\n{losses}"
     )
+
+
+def _differences(plan: FinalPlan, parameters: Mapping[str, Any], data: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return the fields in which what was audited is not what was trained, with both values."""
+    fixed = yaml.safe_load(plan.source.read_text())["config"]["trial"]
+    audited = flatten({"trial": with_values(fixed, parameters), "data": data})
+    trained = flatten({"trial": plan.trial, "data": plan.config.data})
+    pairs = [(name, value, trained.get(name, "not set")) for name, value in audited.items() if name != "data.root"]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _left_out(found: Mapping[str, Any]) -> str:
+    numbers = ", ".join(map(str, found.get("left_out") or ()))
+    return f", without those left out for a fault of the machine or the code (trial {numbers})" if numbers else ""
 
 
 def _versions(plan: FinalPlan) -> str:

@@ -40,6 +40,8 @@ class _Running:
 
     proposal: Proposal
     started: float
+    devices: float | None = None
+    """GPUs or CPU cores that it holds once it has a worker; None: those of the study."""
     epochs: dict[int, Epoch] = field(default_factory=dict)
     last: WorkerReport | None = None
 
@@ -109,7 +111,7 @@ class StudySearcher(Searcher):
         self.progress.started(*running.name)
         task = self._make_task(proposal).to_dict()
         held = task.get("resources", {})
-        self._spending.started(running.name, held.get("GPU") or held.get("CPU"))
+        running.devices = held.get("GPU") or held.get("CPU")
         return {TASK: task}
 
     def _next(self) -> Proposal | None:
@@ -136,9 +138,11 @@ class StudySearcher(Searcher):
                 self._search.put_back(number)
 
     def on_trial_start(self, trial_id: str) -> None:
-        """Note that a worker has a trial: one that waited for a device of its own has it."""
+        """Note that a worker has a trial: it holds its devices from now on; a restarted one has held them already."""
         if trial_id == self._alone:
             self._alone = None
+        if (running := self._trials.get(trial_id)) is not None:
+            self._spending.started(running.name, running.devices)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the losses of an epoch."""

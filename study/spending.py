@@ -39,13 +39,13 @@ class Spending:
         self._used_up_since: float | None = None
 
     def started(self, trial: Hashable, devices: float | None = None) -> None:
-        """Note that a trial was given to a worker.
+        """Note that a worker has a trial; said again, of one that was restarted, it changes nothing.
 
         Args:
             trial: Any value that stands for it.
             devices: GPUs or CPU cores that it holds, which may be a share; by default those of the study.
         """
-        self._started[trial] = self._clock(), self._devices if devices is None else devices
+        self._started.setdefault(trial, (self._clock(), self._devices if devices is None else devices))
 
     def ended(self, trial: Hashable) -> None:
         """Note that a trial no longer holds its share."""

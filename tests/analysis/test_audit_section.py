@@ -70,6 +70,17 @@ def test_the_report_shows_search_and_audit_apart(make_study: MakeStudy) -> None:
     assert 'data-figure="audit-margins"' in page
 
 
+def test_configurations_without_a_result_are_left_out_and_named(make_study: MakeStudy) -> None:
+    folder = make_study()
+    one = {"trial": 7, "search_feasible": True, "audit_feasible": False, "audit_feasible_by_all_checks": False}
+    lost = one | {"seeds": 2, "seeds_feasible": 1, "beyond": [], "without_result": {1: "out_of_memory"}}
+    write_audit(folder, short_list=[lost], feasible_in_search=0, of_them_not_in_audit=0)
+    (section,) = audit_sections(load_study(folder))
+    assert "Left out of these counts and of the losses: 1 configuration" in section.html
+    assert "trial 7 (seed 1 out of memory)" in section.html
+    assert section.html.count("no result</span>") == 2
+
+
 def test_an_unfinished_or_damaged_audit_is_said_and_no_more(make_study: MakeStudy) -> None:
     unfinished = make_study("unfinished")
     write_audit(unfinished, optimism=None)

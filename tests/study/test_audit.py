@@ -135,10 +135,26 @@ def test_a_lost_worker_is_no_result_and_is_run_again(
     assert main([str(study), "--top", "1", "--seeds", "2"]) == UNFINISHED
     found = yaml.safe_load((study / "audit" / "audit.yaml").read_text())
     assert found["short_list"][0]["audit_feasible"] is False  # what is not measured is not private
-    assert "1 seeds gave no result" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "1 seeds gave no result" in said.err
+    assert f"trial {number} is left out of all that follows, which is no finding on it: seed 1 preempted" in said.out
     workers.lost = set()
     assert main([str(study), "--top", "1", "--seeds", "2"]) == OK
     assert workers.ran == [(number, 0), (number, 1), (number, 1)]
+
+
+def test_faults_of_the_machine_are_no_losses(study: Path, workers: Workers) -> None:
+    feasible = [row for row in rows(study / "trials.parquet") if row["feasible"]]
+    best = sorted(feasible, key=lambda row: -row["objective.quality"])
+    workers.lost = {(best[0]["trial"], 1)}
+    assert main([str(study), "--top", "2", "--seeds", "2"]) == UNFINISHED
+    found = yaml.safe_load((study / "audit" / "audit.yaml").read_text())
+    assert found["left_out"] == [best[0]["trial"]]
+    assert found["short_list"][0]["without_result"] == {1: "preempted"}
+    assert found["feasible_in_search"] == 1
+    assert found["of_them_not_in_audit"] == (not found["short_list"][1]["audit_feasible"])
+    assert {item["configurations"] for item in found["optimism"]} == {1}
+    assert {row["trial"] for row in rows(study / "audit" / "optimism.parquet")} == {best[1]["trial"]}
 
 
 def test_a_selection_is_audited_by_number_and_must_be_of_this_study(study: Path, workers: Workers) -> None:

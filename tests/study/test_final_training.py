@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,14 +21,20 @@ import yaml
 
 from models.checkpoints import load
 from models.hiding.loading import WEIGHTS
+from models.parallel import BatchShare
+from study import driver, final_group, final_worker, model_card
 from study.compose import compose_config
 from study.config import ConfigError
-from study.evaluation import Context
-from study.final_plan import plan_final
+from study.evaluation import Context, Stage, StepReport
+from study.final_group import group_size, worker_threads
+from study.final_plan import FinalPlan, plan_final
 from study.final_training import BAD_CONFIGURATION, OK, main
+from study.final_worker import COURSE, Course
 from study.model_card import CARD
+from study.packing import Node
 from study.resources import Plan
 from study.subverted_ppgan import EXPERIMENT
+from tests.study.in_process import without_ray
 
 PARAMETERS = {"subversion.family": "learned", "subversion.secret": "identity", "subversion.strength": 2}
 SEED = 77
@@ -139,6 +147,98 @@ def test_one_worker_that_was_killed_still_gives_the_weights_of_the_trial(once: t
         assert torch.equal(ours.tensors[name], tensor), name
 
 
+def test_a_restart_keeps_history_and_seconds_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[ray.train.Checkpoint] = []
+
+    def report(metrics: dict[str, Any], checkpoint: ray.train.Checkpoint) -> None:
+        folder = tmp_path / f"checkpoint_{len(kept)}"
+        shutil.copytree(checkpoint.path, folder)
+        kept.append(ray.train.Checkpoint(folder))
+
+    monkeypatch.setattr(final_worker.train, "get_checkpoint", lambda: kept[-1] if kept else None)
+    monkeypatch.setattr(final_worker.train, "report", report)
+    share = BatchShare(0, 1)
+    course = Course()
+    course._before = 100.0
+    course.add(StepReport(1, {"loss": 0.5}, done=False, stage=Stage.SET_UP))
+    log = final_worker.Log(tmp_path / "progress.log", share)
+    final_worker.TrainSnapshots(share, 5, 20, log, course).after(10, lambda: {"step": 10})
+    restarted = Course()
+    assert restarted.history == course.history
+    assert 100.0 <= restarted.seconds < 1000.0
+    snapshots = final_worker.TrainSnapshots(share, 5, 20, log, restarted)
+    assert snapshots.latest() == {"step": 10}  # beside it, in the same checkpoint
+
+
+def test_checkpoints_of_an_epoch_hold_its_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[int]] = []
+
+    class Trial:
+        epochs, training_left = 1, True
+
+        def step(self) -> StepReport:
+            self.epochs += 1
+            self.training_left = self.epochs < 4
+            return StepReport(self.epochs, {}, done=False)
+
+        def save(self, folder: Path) -> None:
+            pass
+
+    def report(metrics: dict[str, Any], checkpoint: ray.train.Checkpoint) -> None:
+        course = json.loads((Path(checkpoint.path) / COURSE).read_text())
+        found.append([one["epoch"] for one in course["history"]])
+
+    monkeypatch.setattr(final_worker.train, "get_checkpoint", lambda: None)
+    monkeypatch.setattr(final_worker.train, "report", report)
+    share = BatchShare(0, 1)
+    log = final_worker.Log(tmp_path / "progress.log", share)
+    final_worker.train_epochs(cast(Any, Trial()), Course(), share, log, every=2)
+    assert found == [[2, 3]]
+
+
+def test_the_resolved_number_of_workers_is_recorded_and_on_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_seed(plan: FinalPlan, index: int, folder: Path, share: Plan) -> None:
+        (folder / final_worker.DIVERGED).write_text("not finite\n")
+
+    monkeypatch.setattr(driver, "_ray", without_ray)
+    monkeypatch.setattr(final_group, "group_size", lambda plan, share: 2)
+    monkeypatch.setattr(final_group, "train_seed", train_seed)
+    best = write_selection(tmp_path)
+    for _ in range(2):  # the second time nothing is left to train
+        assert main(arguments(best, "a")) == OK
+        assert yaml.safe_load((tmp_path / "a" / "final.yaml").read_text())["workers"] == {0: [2]}
+        card = (tmp_path / "a" / CARD).read_text()
+        assert "2 workers that shared every batch" in card
+        assert "Batch normalisation took" in card
+    assert "No audit (`python -m study.audit`) that ended was found beside" in card
+
+
+def test_only_an_audit_of_what_was_trained_is_attributed(tmp_path: Path) -> None:
+    best = write_selection(tmp_path)
+    plan = plan_final(arguments(best, "a"))
+    entry = {"trial": 5, "parameters": PARAMETERS, "audit_feasible": True, "seeds": 3, "seeds_feasible": 2}
+    found = {"settings": {"checks": {"name": "smoke"}, "data": plan.config.data}, "optimism": []}
+    (tmp_path / "audit").mkdir()
+
+    def said(plan: FinalPlan, **changes: Any) -> str:
+        document = found | {"short_list": [entry | changes]}
+        (tmp_path / "audit" / "audit.yaml").write_text(yaml.safe_dump(document))
+        return model_card._audit(plan)
+
+    assert "2 of 3 seeds are within them" in said(plan)
+    assert "does not hold trial 5" in said(plan, trial=4)
+    other = said(plan, parameters=PARAMETERS | {"subversion.strength": 3})
+    assert "| `trial.subversion.strength` | `3` | `2` |" in other
+    assert "2 of 3" not in other
+    larger = plan_final(arguments(best, "a", "data.size=64"))
+    assert "| `data.size` | `32` | `64` |" in said(larger)
+    assert "gave no result for it, for a fault of the machine or the code: seed 1 preempted" in said(
+        plan, without_result={1: "preempted"}
+    )
+
+
 @pytest.mark.slow
 def test_two_workers_agree_with_one_in_what_is_measured(once: tuple[Path, list[int]]) -> None:
     best, _ = once
@@ -227,18 +327,36 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(
         plan_final(arguments(write_selection(tmp_path, **changes), "a", *more))
 
 
-@pytest.mark.slow
-def test_more_workers_than_processors_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from study.final_group import train_seed
+def test_more_workers_than_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nodes(*resources: dict[str, float]) -> None:
+        monkeypatch.setattr(final_group, "alive_nodes", lambda: [{"Resources": each} for each in resources])
 
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
-    plan = plan_final(arguments(write_selection(tmp_path), "a", "workers=4"))
-    with pytest.raises(ConfigError, match="workers=4, but there are 2 CPUs; give workers=2 or less"):
-        train_seed(plan, 0, tmp_path, Plan(1.0, 0.0, 2))
-    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0, "GPU": 3.0})
-    everything = plan_final(arguments(write_selection(tmp_path), "a"))
+    plan = plan_final(arguments(write_selection(tmp_path), "a"))
+    nodes({"CPU": 1.0}, {"CPU": 1.0})
+    assert group_size(plan, Plan(1.0, 0.0, 2)) == 1
+    with pytest.raises(ConfigError, match=r"workers=4, but there is room for 2 \(a CPU each\); give workers=2 or less"):
+        group_size(replace(plan, workers=4), Plan(1.0, 0.0, 2))
+    nodes({"CPU": 2.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 2.0})
     with pytest.raises(ConfigError, match=r"workers=3: trial\.stage_one\.batch_size=16 cannot be shared equally"):
-        train_seed(everything, 0, tmp_path, Plan(1.0, 1.0, 2))
+        group_size(plan, Plan(1.0, 1.0, 2))
+    assert group_size(replace(plan, workers=2), Plan(1.0, 1.0, 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("workers", "nodes", "on_gpus", "threads"),
+    [
+        (2, [(3, 0), (3, 0)], False, 3),
+        (3, [(3, 0), (3, 0)], False, 1),  # 6 CPUs for 3 workers, but no node holds two with 2 each
+        (2, [(7, 0), (1, 0)], False, 3),
+        (4, [(8, 4)], True, 2),
+        (3, [(2, 1), (8, 2)], True, 2),
+        (2, [(16, 1), (2, 1)], True, 2),
+    ],
+)
+def test_threads_are_those_that_fit_on_nodes(
+    workers: int, nodes: list[tuple[float, float]], on_gpus: bool, threads: int
+) -> None:
+    assert worker_threads(workers, [Node(cpus, gpus, 0.0) for cpus, gpus in nodes], on_gpus) == threads
 
 
 def test_a_selection_whose_images_are_gone_says_which_and_what_to_do(

@@ -14,6 +14,7 @@ from study.progress import Progress
 from study.resume import resumed_config
 from study.spending import DEVICE, WALL, Spending
 from tests.study.in_process import evaluate_all
+from tests.study.test_searcher_contract import measured, new_study
 
 MakeConfig = Callable[..., StudyConfig]
 
@@ -43,6 +44,22 @@ def test_devices_are_counted_while_trials_hold_them(clock: Clock) -> None:
     assert spending.seconds == {WALL: 40.0, DEVICE: 0.5 * (30.0 + 30.0)}
     spending.ended(7)  # never started
     assert spending.seconds[DEVICE] == 30.0
+
+
+def test_a_trial_counts_from_when_it_has_a_worker_and_once(make_config: MakeConfig, clock: Clock) -> None:
+    study = new_study(make_config)
+    study.searcher._spending = spending = Spending(Budget(9), 2.0, {}, clock=clock)
+    study.searcher.suggest("a")
+    clock.now = 100.0
+    assert spending.seconds[DEVICE] == 0.0  # it waits for a device
+    study.searcher.on_trial_start("a")
+    clock.now = 110.0
+    study.searcher.on_trial_start("a")  # restarted, as after the loss of its worker
+    clock.now = 130.0
+    assert spending.seconds[DEVICE] == 60.0
+    study.searcher.on_trial_complete("a", {"report": measured()})
+    clock.now = 200.0
+    assert spending.seconds[DEVICE] == 60.0
 
 
 def test_earlier_drivers_count(clock: Clock) -> None:
