@@ -240,7 +240,7 @@ def test_a_checkpoint_that_was_fetched_in_part_is_not_taken(remote: RemoteFolder
 def test_a_person_reads_what_a_worker_notes(make_config: MakeConfig) -> None:
     study = new_study(make_config)
     said: list[str] = []
-    study.searcher.progress.say = said.append  # type: ignore[method-assign]
+    study.searcher.progress.say = said.append  # type: ignore[method-assign,assignment]
     study.searcher.suggest("a")
     study.searcher.on_trial_complete("a", {"report": replace(measured(), note="its artifacts are elsewhere")})
     assert "warning: trial 0: its artifacts are elsewhere" in said
