@@ -8,13 +8,14 @@ Adversaries are trained on train images, stopped on validation images and judged
 "metric.member", one member an adversary; which bound a metric is held against is not known here.
 """
 
+import math
 from dataclasses import replace
 
 import torch
 
 from models.checks import controls as rules
 from models.checks.adversaries import CLOSED_FORM
-from models.checks.calibration import CONVERGENCE, convergence_control, identity_controls, plateau
+from models.checks.calibration import convergence_control, identity_controls, plateau
 from models.checks.config import CheckConfig
 from models.checks.half_widths import excess_over, pooled_spreads, with_detection_half_widths
 from models.checks.honest_battery import HonestBattery
@@ -187,10 +188,7 @@ def judge_release(
         if name in STEGANALYSIS_NETWORKS:
             steps = config.fits[STEGANALYSIS_NETWORKS[name]].steps
             plateaus.append(plateau(STEGANALYSIS, name, detected.converged, steps))
-    return with_detection_half_widths(measurements, honest.test_images, config.controls), [
-        *(control for control in honest.controls if control.control != CONVERGENCE),
-        *plateaus,
-    ]
+    return with_detection_half_widths(measurements, honest.test_images, config.controls), [*honest.controls, *plateaus]
 
 
 def _measurement(
@@ -202,7 +200,11 @@ def _measurement(
     truth = labels.identity if identity else labels.expression
     check = name.removesuffix("_accuracy") if identity else "expression_utility"
     baseline = honest.baseline(metric)
-    found = reading.estimate if reading.converged or not config.require_convergence else NOT_MEASURED
+    # Without a baseline, or with one of an adversary that was still learning, nothing is known: that is a violation,
+    # and not a vote less.
+    converged = reading.converged and honest.converged.get(metric, True)
+    known = math.isfinite(baseline.value) and (converged or not config.require_convergence)
+    found = reading.estimate if known else NOT_MEASURED
     answers = honest.answers.get(metric, ())
     excess = excess_over(found, answers, honest.test_images, config.controls.tolerance, pooled)
     return Measurement(
@@ -217,8 +219,8 @@ def _measurement(
         excess_low=None if excess is None else excess.estimate.low,
         excess_high=None if excess is None else excess.estimate.high,
         half_width=None if excess is None else excess.half_width,
-        votes=honest.votes(check, member or "plain"),
-        converged=reading.converged and honest.converged.get(metric, True),
+        votes=honest.votes(check, member or "plain") or not known,
+        converged=converged,
     )
 
 

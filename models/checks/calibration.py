@@ -39,7 +39,7 @@ def identity_controls(
     seed: int,
     device: str | torch.device,
 ) -> list[Control]:
-    """Run the planted leaks, strength 0 and convergence of every identity adversary."""
+    """Run the planted leaks and strength 0 of every identity adversary."""
     settings, truth = config.controls, labels.identity
     found, baseline = originals.accuracies["plain"], honest.baseline(WEAK).value
     known = [
@@ -58,8 +58,6 @@ def identity_controls(
                     threat.check, name, accuracies, honest.test_images, lower_is_worse=False, config=settings
                 )
             )
-    if config.require_convergence:
-        known += [convergence_control(metric, converged, config) for metric, converged in honest.converged.items()]
     return known
 
 

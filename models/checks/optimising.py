@@ -56,7 +56,8 @@ def optimise(
     Notes:
         Converged is a training that ended for want of anything to learn: the training images are fitted and the
         validation score has stopped growing (or is perfect), or, where the rate falls at plateaus, neither training
-        loss nor validation score gained anything at the last rate.
+        loss nor validation score gained anything at the last rate. One whose loss is still a guesser's gets half of its
+        steps before a plateau counts: a faint leak may take a thousand of them to be noticed at all.
     """
     optimiser = torch.optim.AdamW(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -91,13 +92,15 @@ def optimise(
             if fitted and (looks_since >= config.patience or best[0] >= 1.0):
                 converged = True
                 break
-            if config.schedule == PLATEAU and waited >= config.patience:
+            started = lowest < _GAIN * guess or 2 * step >= config.steps
+            if config.schedule == PLATEAU and waited >= config.patience and started:
                 if drops == _DROPS:
                     converged = True
                     break
                 drops, waited = drops + 1, 0
         else:
-            converged = fitted and config.schedule != PLATEAU  # a rate that falls to 0 leaves nothing to gain after it
+            # a rate that falls to 0 leaves little to gain after it, unless the last look was still the best
+            converged = config.schedule != PLATEAU and fitted and looks_since > 0
     if best_state is None:
         raise FloatingPointError(f"adversary {name}: no look at the validation images gave a number")
     model.load_state_dict(best_state)

@@ -216,6 +216,17 @@ def test_an_adversary_that_has_not_converged_is_recorded_and_where_required_meas
     assert again["steganalysis_auc.positions"].measured
     assert again["expression_accuracy"].measured  # utility is no privacy
 
-    gated = judge_honest(few.covers, few.labels, originals, required, seed=0, device="cpu")
-    assert not gated.votes("strong_identity", "plain")
-    assert HonestBattery.from_dict(json.loads(json.dumps(gated.to_dict()))) == gated
+
+def test_an_adversary_without_an_honest_baseline_violates_its_check_instead_of_losing_its_vote(few, originals, honest):
+    name = "strong_identity_accuracy.bit_plane"
+    everybody = dict.fromkeys(honest.converged, True)
+    learning = replace(honest, converged={**everybody, name: False})
+    crashed = replace(honest, accuracies={**honest.accuracies, name: (0.2, math.nan)})
+    required = replace(tiny(), require_convergence=True)
+    for side, config in ((learning, required), (crashed, tiny())):
+        found, _ = judge_release(few.covers, few.covers, few.labels, originals, side, config, seed=1, device="cpu")
+        assert not found[name].measured
+        assert found[name].votes
+    found, _ = judge_release(few.covers, few.covers, few.labels, originals, learning, tiny(), seed=1, device="cpu")
+    assert found[name].measured  # the fast battery only withholds the verdict "pass"
+    assert not found[name].converged
